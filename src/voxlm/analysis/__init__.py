@@ -1,0 +1,1 @@
+"""What a user holds: runs fitted, questions asked, decisions made."""

@@ -1,0 +1,1 @@
+"""Runs on disk: images with their tables and sidecars, found and written by BIDS names."""

@@ -1,0 +1,1 @@
+"""The nilearn-shaped face over the same engine."""

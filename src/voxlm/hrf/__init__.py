@@ -1,0 +1,1 @@
+"""Responses as values: functions of seconds."""

@@ -1,0 +1,1 @@
+"""From a map of statistics to a decision; knows no images."""
