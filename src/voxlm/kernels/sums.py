@@ -1,0 +1,301 @@
+"""What is kept of the data: lagged products with the design, once per voxel.
+
+Two ways in. :func:`sums_of_array` takes an array in memory by blocks of voxels small enough for the
+cache, projects the design out and takes products of *residuals*, so no digits are lost whatever the
+baseline. :class:`Accumulator` takes scans as they arrive, a few at a time, less each voxel's first
+value, and keeps ``reducer' Y``: memory does not grow with the number of scans. Both are matrix
+products (BLAS) but for one fused pass that subtracts, checks and converts.
+
+Axes: n scans, V voxels, P columns, p order, U scans near an edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from voxlm.kernels.lagged import LaggedBasis
+from voxlm.kernels.threads import over_blocks
+
+Floats = NDArray[np.float64]
+
+BLOCK = 1024  # voxels: 300 scans of them (2.4 MB) stay in the last-level cache
+EXACT = np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Statistics of the data, enough for AR(p) least squares at any ρ.
+
+    All are of the data less ``shift``, which the solver never needs back.
+
+    Parameters
+    ----------
+    projection : ndarray, shape (P, V)
+        ``Q'y``.
+    cross : ndarray, shape (p·P, V)
+        ``Z_k'r`` for k = 1 … p, r the residuals of the projection.
+    total : ndarray, shape (1 + p, V)
+        ``1'r`` and ``u_k'r``.
+    auto : ndarray, shape (p + 1, V)
+        ``Σ r_t r_{t-k}``.
+    near : ndarray, shape (U, V)
+        The residuals near an edge.
+    mean : ndarray, shape (V,)
+        Mean of the data less ``shift``.
+    shift : ndarray, shape (V,)
+        What was subtracted from each voxel.
+    varies : ndarray of bool, shape (V,)
+        Whether any scan differs from the first.
+    spread : ndarray, shape (V,)
+        Sum of squares about the mean.
+    """
+
+    projection: Floats
+    cross: Floats
+    total: Floats
+    auto: Floats
+    near: Floats
+    mean: Floats
+    shift: Floats
+    varies: NDArray[np.bool_]
+    spread: Floats
+
+
+def empty_sums(basis: LaggedBasis, n_voxels: int) -> Sums:
+    """Allocate the statistics of ``n_voxels`` voxels."""
+    p, P = basis.order, basis.n_columns
+    shapes = (P, p * P, p + 1, p + 1, basis.near.size)
+    parts = [np.zeros((rows, n_voxels)) for rows in shapes]
+    return Sums(
+        *parts,
+        mean=np.zeros(n_voxels),
+        shift=np.zeros(n_voxels),
+        varies=np.zeros(n_voxels, dtype=np.bool_),
+        spread=np.zeros(n_voxels),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _subtract(data, shift, first, varies, out):  # type: ignore[no-untyped-def]
+    """Write data - shift, marking voxels that ever differ from their first value."""
+    for t in range(data.shape[0]):
+        for v in range(data.shape[1]):
+            varies[v] |= data[t, v] != first[v]
+            out[t, v] = data[t, v] - shift[v]
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
+def _lag_products(rows, first_row, since_cut, auto):  # type: ignore[no-untyped-def]
+    """Add ``Σ r_t r_{t-k}`` for the rows from ``first_row`` on, within segments."""
+    for t in range(first_row, rows.shape[0]):
+        for k in range(auto.shape[0]):
+            if since_cut[t] >= k:
+                for v in range(rows.shape[1]):
+                    auto[k, v] += rows[t, v] * rows[t - k, v]
+
+
+def _since_cut(basis: LaggedBasis) -> NDArray[np.int64]:
+    """Return how many scans of the same segment come before each scan."""
+    return np.concatenate([np.arange(stop - start) for start, stop in basis.segments])
+
+
+def sums_of_array(
+    basis: LaggedBasis, data: NDArray[np.floating], shift: Floats | None = None
+) -> Sums:
+    """Reduce an array in memory.
+
+    Parameters
+    ----------
+    basis : LaggedBasis
+        Design-only products.
+    data : ndarray, shape (n, V)
+        The retained scans, any real type.
+    shift : ndarray, shape (V,), optional
+        What to subtract; each voxel's first scan when left out.
+
+    Returns
+    -------
+    Sums
+
+    Examples
+    --------
+    >>> from voxlm.kernels.lagged import lagged_basis
+    >>> basis = lagged_basis(np.ones((4, 1)), order=0)
+    >>> sums_of_array(basis, np.array([[1.0], [2.0], [3.0], [6.0]])).auto
+    array([[14.]])
+    """
+    n_voxels = data.shape[1]
+    sums = empty_sums(basis, n_voxels)
+    if n_voxels:
+        sums.shift[:] = data[0] if shift is None else shift
+    since_cut = _since_cut(basis)
+
+    def work(start: int, stop: int) -> None:
+        _reduce_block(basis, sums, data[:, start:stop], slice(start, stop), since_cut)
+
+    over_blocks(n_voxels, BLOCK, work)
+    return sums
+
+
+def _reduce_block(
+    basis: LaggedBasis,
+    sums: Sums,
+    data: NDArray[np.floating],
+    at: slice,
+    since_cut: NDArray[np.int64],
+) -> None:
+    P, p = basis.n_columns, basis.order
+    rows = np.empty(data.shape)
+    _subtract(data, sums.shift[at], data[0], sums.varies[at], rows)
+    projection = basis.Q.T @ rows
+    sums.mean[at] = _mean(basis, rows, projection)
+    rows -= basis.Q @ projection
+    sums.projection[:, at] = projection
+    if p:
+        products = basis.reducer[:, P:].T @ rows
+        sums.cross[:, at] = products[: p * P]
+        sums.total[:, at] = products[p * P :]
+        sums.near[:, at] = rows[basis.near]
+    auto = np.zeros((p + 1, rows.shape[1]))
+    _lag_products(rows, 0, since_cut, auto)
+    sums.auto[:, at] = auto
+    sums.spread[at] = auto[0] + _about_mean(basis, projection, sums.mean[at])
+
+
+def _mean(basis: LaggedBasis, rows: Floats, projection: Floats) -> Floats:
+    """Return the mean of each voxel; from the projection where the constant is in the span."""
+    n = basis.Q.shape[0]
+    return basis.ones[0] @ projection / n if basis.constant else rows.mean(axis=0)
+
+
+def _about_mean(basis: LaggedBasis, projection: Floats, mean: Floats) -> Floats:
+    """Return the explained sum of squares, about the mean where the design has a constant."""
+    if basis.constant:
+        projection = projection - np.outer(basis.ones[0], mean)
+    return np.einsum("pv,pv->v", projection, projection)
+
+
+class Accumulator:
+    """Reduces scans as they arrive.
+
+    Parameters
+    ----------
+    basis : LaggedBasis
+        Design-only products.
+    n_voxels : int
+        V.
+    shift : ndarray, shape (V,), optional
+        What to subtract; each voxel's first scan when left out.
+
+    Examples
+    --------
+    >>> from voxlm.kernels.lagged import lagged_basis
+    >>> basis = lagged_basis(np.ones((4, 1)), order=0)
+    >>> pool = Accumulator(basis, 1)
+    >>> pool.add(np.array([[1.0], [2.0]]))
+    >>> pool.add(np.array([[3.0], [6.0]]))
+    >>> pool.sums().auto
+    array([[14.]])
+    """
+
+    def __init__(self, basis: LaggedBasis, n_voxels: int, shift: Floats | None = None) -> None:
+        self._basis, self._n_voxels, self._shift = basis, n_voxels, shift
+        self._since_cut = _since_cut(basis)
+        self._products = np.zeros((basis.reducer.shape[1], n_voxels))
+        self._auto = np.zeros((basis.order + 1, n_voxels))
+        self._near = np.zeros((basis.near.size, n_voxels))
+        self._varies = np.zeros(n_voxels, dtype=np.bool_)
+        self._first: NDArray[np.floating] | None = None
+        self._rows = np.zeros((basis.order, n_voxels))
+        self._seen = 0
+
+    def add(self, scans: NDArray[np.floating]) -> None:
+        """Take the next retained scans, shape ``(t, V)``."""
+        if scans.shape[0] == 0:
+            return
+        if self._first is None:
+            self._first = scans[0].copy()
+            if self._shift is None:
+                self._shift = self._first.astype(np.float64)
+        order, n = self._basis.order, scans.shape[0]
+        if self._rows.shape[0] < order + n:
+            grown = np.zeros((order + n, self._n_voxels))
+            grown[:order] = self._rows[:order]
+            self._rows = grown
+        rows = self._rows[: order + n]
+        self._reduce(scans, rows)
+        rows[:order] = rows[n : n + order].copy()
+        self._seen += n
+
+    def _reduce(self, scans: NDArray[np.floating], rows: Floats) -> None:
+        order, at = self._basis.order, slice(self._seen, self._seen + scans.shape[0])
+        reducer = self._basis.reducer[at]
+        since_cut = np.concatenate([np.zeros(order, dtype=np.int64), self._since_cut[at]])
+
+        def work(start: int, stop: int) -> None:
+            here = slice(start, stop)
+            new = rows[order:, here]
+            _subtract(
+                scans[:, here], self._shift[here], self._first[here], self._varies[here], new
+            )
+            _lag_products(rows[:, here], order, since_cut, self._auto[:, here])
+            _add_product(reducer, new, self._products[:, here])
+
+        over_blocks(self._n_voxels, 4 * BLOCK, work)
+        mine = np.flatnonzero((self._basis.near >= at.start) & (self._basis.near < at.stop))
+        self._near[mine] = rows[order + self._basis.near[mine] - at.start]
+
+    def sums(self) -> Sums:
+        """Turn products of the data into products of its residuals."""
+        sums = empty_sums(self._basis, self._n_voxels)
+        if self._shift is not None:
+            sums.shift[:] = self._shift
+        sums.varies[:] = self._varies
+
+        def work(start: int, stop: int) -> None:
+            here = slice(start, stop)
+            _project_out(
+                self._basis,
+                self._products[:, here],
+                self._auto[:, here],
+                self._near[:, here],
+                sums,
+                here,
+            )
+
+        over_blocks(self._n_voxels, 4 * BLOCK, work)
+        return sums
+
+
+def _add_product(reducer: Floats, rows: Floats, total: Floats) -> None:
+    """Add ``reducer' rows`` to ``total`` in place."""
+    # A strided C array is a strided Fortran array transposed: BLAS then writes where we point.
+    total += reducer.T @ rows
+
+
+def _project_out(
+    basis: LaggedBasis, products: Floats, auto: Floats, near: Floats, sums: Sums, at: slice
+) -> None:
+    """Project the design out of the products of one block of voxels."""
+    p, P = basis.order, basis.n_columns
+    projection = products[:P]
+    total = products[P + p * P :]
+    n = basis.Q.shape[0]
+    sums.projection[:, at] = projection
+    sums.mean[at] = mean = total[0] / n
+    sums.spread[at] = auto[0] - n * mean**2
+    sums.total[:, at] = total - basis.ones @ projection
+    sums.near[:, at] = near - basis.Q[basis.near] @ projection
+    sums.auto[0, at] = auto[0] - np.einsum("pv,pv->v", projection, projection)
+    for k in range(1, p + 1):
+        lags = slice((k - 1) * P, k * P)
+        cross = products[P:][lags]
+        fitted = basis.lag_gram[k] @ projection
+        sums.cross[lags, at] = cross - fitted
+        sums.auto[k, at] = auto[k] - np.einsum("pv,pv->v", projection, cross - 0.5 * fitted)
+
+

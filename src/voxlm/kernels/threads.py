@@ -1,0 +1,60 @@
+"""One owner of the cores at a time.
+
+Work over voxels is cut into blocks and handed to as many Python threads as there are cores; numba
+kernels and BLAS release the interpreter lock, and BLAS is held to one thread meanwhile, so two
+pools never compete for the same cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+
+def n_threads() -> int:
+    """Return the number of cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not every platform can tell
+        return os.cpu_count() or 1
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def single_blas() -> Iterator[None]:
+    """Hold BLAS to one thread inside the block."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def over_blocks(n: int, size: int, work: Callable[[int, int], None]) -> None:
+    """Call ``work(start, stop)`` for every block of ``range(n)``, on all cores.
+
+    Parameters
+    ----------
+    n : int
+        Length of the axis to cut.
+    size : int
+        Largest block. Small problems run in the calling thread.
+    work : callable
+        Writes its own slice of some output; an exception in any block is raised here.
+    """
+    starts = range(0, n, size)
+    with single_blas():
+        if len(starts) <= 1 or n_threads() == 1:
+            for start in starts:
+                work(start, min(start + size, n))
+            return
+        with ThreadPoolExecutor(n_threads()) as pool:
+            jobs = [pool.submit(work, start, min(start + size, n)) for start in starts]
+            for job in jobs:
+                job.result()
