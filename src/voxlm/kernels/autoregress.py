@@ -5,10 +5,8 @@ residuals by Yule-Walker with adjusted autocovariances, refit, and stop a voxel 
 coefficients settle. Each voxel stops by itself.
 
 Why it is fast: a voxel needs only its lagged products, so one step is the forming and Cholesky
-factoring of a P × P matrix. 64 voxels are worked side by side with the voxel as the innermost,
-contiguous axis (structure of arrays): every inner loop is the same arithmetic on 64 neighbours,
-which the compiler turns into vector instructions, and the working set stays in the core's own
-cache. Blocks of voxels go to both cores.
+factoring of a P × P matrix, done for many voxels side by side (:mod:`voxlm.kernels.lanes`); blocks
+of voxels go to all cores.
 
 Axes: P columns, p order, U scans near an edge, W lanes (voxels worked side by side), V voxels.
 """
@@ -22,14 +20,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.lagged import LaggedBasis
+from voxlm.kernels.lanes import FAST, LANES, backward, factor, forward, load, times, whitening
 from voxlm.kernels.sums import Sums
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
 
-LANES = 64
 BLOCK = 2048
-_FAST = {"contract", "nsz"}  # NaN and infinity must survive: they mark voxels that cannot be fitted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,16 +165,16 @@ def _solve_block(  # type: ignore[no-untyped-def]
     active = np.empty(LANES, dtype=np.bool_)
     for at in range(0, auto.shape[1], LANES):
         n = min(LANES, auto.shape[1] - at)
-        _load(start_at, at, n, start)
-        _load(cross, at, n, H)
-        _load(total, at, n, s)
-        _load(auto, at, n, g)
-        _load(near, at, n, e)
+        load(start_at, at, n, start)
+        load(cross, at, n, H)
+        load(total, at, n, s)
+        load(auto, at, n, g)
+        load(near, at, n, e)
         rho[:] = 0.0
         active[:] = True
         iterations[at : at + n] = maxiter
         converged[at : at + n] = False
-        _times(first, e, step)
+        times(first, e, step)
         if maxiter > 1:
             _coefficients(Rinv, start, step, last)
             _yule_walker(lag_gram, ones, pairs, H, s, g, step, active, rho, b)
@@ -194,31 +191,7 @@ def _solve_block(  # type: ignore[no-untyped-def]
         ssr_out[at : at + n] = ssr[:n]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _load(source, at, n, lanes):  # type: ignore[no-untyped-def]
-    """Copy n voxels into the lanes; spare lanes repeat the first, so they stay finite with it."""
-    for i in range(source.shape[0]):
-        for w in range(n):
-            lanes[i, w] = source[i, at + w]
-        for w in range(n, LANES):
-            lanes[i, w] = source[i, at]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def _times(M, x, out):  # type: ignore[no-untyped-def]
-    """Write M x, M shared by all lanes."""
-    for i in range(M.shape[0]):
-        row = out[i]
-        for w in range(LANES):
-            row[w] = 0.0
-        for j in range(M.shape[1]):
-            m = M[i, j]
-            xj = x[j]
-            for w in range(LANES):
-                row[w] += m * xj[w]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _coefficients(Rinv, start, step, b):  # type: ignore[no-untyped-def]
     """Write ``R⁻¹ (start + step)``: from the orthonormal basis to the columns of X."""
     P = Rinv.shape[0]
@@ -258,14 +231,14 @@ def _settle(b, last, rtol, active, n, iteration, at, iterations, converged):  # 
     return not any_active
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _yule_walker(lag_gram, ones, pairs, H, s, g, step, active, rho, scratch):  # type: ignore[no-untyped-def]
     """Estimate ρ from the residuals of ``start + step``, in the lanes that are still active."""
     p, P = rho.shape[0], step.shape[0]
     gamma = np.empty((p + 1, LANES))
     mean = np.empty(LANES)
     for k in range(p + 1):
-        _times(lag_gram[k], step, scratch)
+        times(lag_gram[k], step, scratch)
         sum_k, cov = s[k].copy(), g[k].copy()
         for i in range(P):
             o, d, half = ones[k, i], step[i], scratch[i]
@@ -322,87 +295,7 @@ def _toeplitz_solve(gamma):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def whitening(rho, a):  # type: ignore[no-untyped-def]
-    """Write the whitening filter ``1, -ρ_1, …, -ρ_p``."""
-    for w in range(LANES):
-        a[0, w] = 1.0
-    for j in range(rho.shape[0]):
-        for w in range(LANES):
-            a[j + 1, w] = -rho[j, w]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def factor(gram, a, A):  # type: ignore[no-untyped-def]
-    """Write the Cholesky factor of the whitened X'X; its diagonal holds the reciprocals."""
-    p, P = a.shape[0] - 1, gram.shape[2]
-    weight = np.empty(LANES)
-    for i in range(P):
-        for j in range(i + 1):
-            entry = A[i, j]
-            for w in range(LANES):
-                entry[w] = gram[0, 0, i, j]
-    for k in range(p + 1):
-        for m in range(max(k, 1), p + 1):
-            for w in range(LANES):
-                weight[w] = a[k, w] * a[m, w]
-            for i in range(P):
-                for j in range(i + 1):
-                    c, entry = gram[k, m, i, j], A[i, j]
-                    for w in range(LANES):
-                        entry[w] += c * weight[w]
-    for j in range(P):
-        for i in range(j, P):
-            _subtract_dot(A[i, j], A[i], A[j], j)
-        diagonal = A[j, j]
-        for w in range(LANES):
-            diagonal[w] = 1.0 / np.sqrt(diagonal[w])
-        for i in range(j + 1, P):
-            entry = A[i, j]
-            for w in range(LANES):
-                entry[w] *= diagonal[w]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def _subtract_dot(total, x, y, n):  # type: ignore[no-untyped-def]
-    """Subtract ``Σ_k x_k y_k``; four terms a sweep, so that the sum is loaded and stored less."""
-    k = 0
-    while k + 4 <= n:
-        for w in range(LANES):
-            total[w] -= (x[k, w] * y[k, w] + x[k + 1, w] * y[k + 1, w]) + (
-                x[k + 2, w] * y[k + 2, w] + x[k + 3, w] * y[k + 3, w]
-            )
-        k += 4
-    while k < n:
-        for w in range(LANES):
-            total[w] -= x[k, w] * y[k, w]
-        k += 1
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def forward(A, z):  # type: ignore[no-untyped-def]
-    """Overwrite z with ``L⁻¹ z``."""
-    for i in range(z.shape[0]):
-        _subtract_dot(z[i], A[i], z, i)
-        zi, d = z[i], A[i, i]
-        for w in range(LANES):
-            zi[w] *= d[w]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def _backward(A, z):  # type: ignore[no-untyped-def]
-    """Overwrite z with ``L⁻ᵀ z``."""
-    for i in range(z.shape[0] - 1, -1, -1):
-        zi, d = z[i], A[i, i]
-        for w in range(LANES):
-            zi[w] *= d[w]
-        for j in range(i):
-            zj, c = z[j], A[i, j]
-            for w in range(LANES):
-                zj[w] -= c[w] * zi[w]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _whitened_fit(gram, edges, edge_rows, H, g, e, rho, a, A, z, step, ssr):  # type: ignore[no-untyped-def]
     """Solve for the step from OLS to the whitened fit at ρ, and its sum of squares."""
     p, P = rho.shape[0], step.shape[0]
@@ -440,10 +333,10 @@ def _whitened_fit(gram, edges, edge_rows, H, g, e, rho, a, A, z, step, ssr):  # 
         si = step[i]
         for w in range(LANES):
             ssr[w] -= si[w] * si[w]
-    _backward(A, step)
+    backward(A, step)
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _remove_edges(edges, edge_rows, a, e, z, ssr):  # type: ignore[no-untyped-def]
     """Take away the rows that zero padding added at the ends of each segment."""
     P = z.shape[0]

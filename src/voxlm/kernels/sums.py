@@ -12,6 +12,7 @@ Axes: n scans, V voxels, P columns, p order, U scans near an edge.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -68,10 +69,12 @@ class Sums:
 def empty_sums(basis: LaggedBasis, n_voxels: int) -> Sums:
     """Allocate the statistics of ``n_voxels`` voxels."""
     p, P = basis.order, basis.n_columns
-    shapes = (P, p * P, p + 1, p + 1, basis.near.size)
-    parts = [np.zeros((rows, n_voxels)) for rows in shapes]
     return Sums(
-        *parts,
+        projection=np.zeros((P, n_voxels)),
+        cross=np.zeros((p * P, n_voxels)),
+        total=np.zeros((p + 1, n_voxels)),
+        auto=np.zeros((p + 1, n_voxels)),
+        near=np.zeros((basis.near.size, n_voxels)),
         mean=np.zeros(n_voxels),
         shift=np.zeros(n_voxels),
         varies=np.zeros(n_voxels, dtype=np.bool_),
@@ -104,7 +107,7 @@ def _since_cut(basis: LaggedBasis) -> NDArray[np.int64]:
 
 
 def sums_of_array(
-    basis: LaggedBasis, data: NDArray[np.floating], shift: Floats | None = None
+    basis: LaggedBasis, data: NDArray[Any], shift: Floats | None = None
 ) -> Sums:
     """Reduce an array in memory.
 
@@ -134,6 +137,7 @@ def sums_of_array(
         sums.shift[:] = data[0] if shift is None else shift
     since_cut = _since_cut(basis)
 
+    @np.errstate(invalid="ignore", over="ignore")  # the caller looks for what is not finite
     def work(start: int, stop: int) -> None:
         _reduce_block(basis, sums, data[:, start:stop], slice(start, stop), since_cut)
 
@@ -144,7 +148,7 @@ def sums_of_array(
 def _reduce_block(
     basis: LaggedBasis,
     sums: Sums,
-    data: NDArray[np.floating],
+    data: NDArray[Any],
     at: slice,
     since_cut: NDArray[np.int64],
 ) -> None:
@@ -203,23 +207,25 @@ class Accumulator:
     """
 
     def __init__(self, basis: LaggedBasis, n_voxels: int, shift: Floats | None = None) -> None:
-        self._basis, self._n_voxels, self._shift = basis, n_voxels, shift
+        self._basis, self._n_voxels = basis, n_voxels
+        self._shift_to_first = shift is None
+        self._shift = np.zeros(n_voxels) if shift is None else shift
         self._since_cut = _since_cut(basis)
         self._products = np.zeros((basis.reducer.shape[1], n_voxels))
         self._auto = np.zeros((basis.order + 1, n_voxels))
         self._near = np.zeros((basis.near.size, n_voxels))
         self._varies = np.zeros(n_voxels, dtype=np.bool_)
-        self._first: NDArray[np.floating] | None = None
+        self._first: NDArray[Any] = np.zeros(n_voxels)
         self._rows = np.zeros((basis.order, n_voxels))
         self._seen = 0
 
-    def add(self, scans: NDArray[np.floating]) -> None:
+    def add(self, scans: NDArray[Any]) -> None:
         """Take the next retained scans, shape ``(t, V)``."""
         if scans.shape[0] == 0:
             return
-        if self._first is None:
+        if self._seen == 0:
             self._first = scans[0].copy()
-            if self._shift is None:
+            if self._shift_to_first:
                 self._shift = self._first.astype(np.float64)
         order, n = self._basis.order, scans.shape[0]
         if self._rows.shape[0] < order + n:
@@ -231,19 +237,18 @@ class Accumulator:
         rows[:order] = rows[n : n + order].copy()
         self._seen += n
 
-    def _reduce(self, scans: NDArray[np.floating], rows: Floats) -> None:
+    def _reduce(self, scans: NDArray[Any], rows: Floats) -> None:
         order, at = self._basis.order, slice(self._seen, self._seen + scans.shape[0])
         reducer = self._basis.reducer[at]
         since_cut = np.concatenate([np.zeros(order, dtype=np.int64), self._since_cut[at]])
 
+        @np.errstate(invalid="ignore", over="ignore")
         def work(start: int, stop: int) -> None:
             here = slice(start, stop)
             new = rows[order:, here]
-            _subtract(
-                scans[:, here], self._shift[here], self._first[here], self._varies[here], new
-            )
+            _subtract(scans[:, here], self._shift[here], self._first[here], self._varies[here], new)
             _lag_products(rows[:, here], order, since_cut, self._auto[:, here])
-            _add_product(reducer, new, self._products[:, here])
+            self._products[:, here] += reducer.T @ new
 
         over_blocks(self._n_voxels, 4 * BLOCK, work)
         mine = np.flatnonzero((self._basis.near >= at.start) & (self._basis.near < at.stop))
@@ -252,10 +257,10 @@ class Accumulator:
     def sums(self) -> Sums:
         """Turn products of the data into products of its residuals."""
         sums = empty_sums(self._basis, self._n_voxels)
-        if self._shift is not None:
-            sums.shift[:] = self._shift
+        sums.shift[:] = self._shift
         sums.varies[:] = self._varies
 
+        @np.errstate(invalid="ignore", over="ignore")
         def work(start: int, stop: int) -> None:
             here = slice(start, stop)
             _project_out(
@@ -269,12 +274,6 @@ class Accumulator:
 
         over_blocks(self._n_voxels, 4 * BLOCK, work)
         return sums
-
-
-def _add_product(reducer: Floats, rows: Floats, total: Floats) -> None:
-    """Add ``reducer' rows`` to ``total`` in place."""
-    # A strided C array is a strided Fortran array transposed: BLAS then writes where we point.
-    total += reducer.T @ rows
 
 
 def _project_out(
@@ -297,5 +296,3 @@ def _project_out(
         fitted = basis.lag_gram[k] @ projection
         sums.cross[lags, at] = cross - fitted
         sums.auto[k, at] = auto[k] - np.einsum("pv,pv->v", projection, cross - 0.5 * fitted)
-
-

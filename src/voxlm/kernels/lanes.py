@@ -1,0 +1,122 @@
+"""Small dense algebra on 64 voxels side by side.
+
+The voxel is the innermost, contiguous axis, so every inner loop is the same arithmetic on 64
+neighbours, which the compiler turns into vector instructions; 64 lanes of a 24 × 24 matrix (295 kB)
+stay in one core's second-level cache. Fewer lanes spend the time on loop starts: 8 lanes reach a
+third of the speed.
+
+Axes: P columns, p order, W lanes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+LANES = 64
+# NaN and infinity must survive: they mark voxels that cannot be fitted.
+FAST = {"contract", "nsz"}
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def load(source, at, n, lanes):  # type: ignore[no-untyped-def]
+    """Copy n voxels into the lanes; spare lanes repeat the first, so they stay finite with it."""
+    for i in range(source.shape[0]):
+        for w in range(n):
+            lanes[i, w] = source[i, at + w]
+        for w in range(n, LANES):
+            lanes[i, w] = source[i, at]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def times(M, x, out):  # type: ignore[no-untyped-def]
+    """Write M x, M shared by all lanes."""
+    for i in range(M.shape[0]):
+        row = out[i]
+        for w in range(LANES):
+            row[w] = 0.0
+        for j in range(M.shape[1]):
+            m = M[i, j]
+            xj = x[j]
+            for w in range(LANES):
+                row[w] += m * xj[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def whitening(rho, a):  # type: ignore[no-untyped-def]
+    """Write the whitening filter ``1, -ρ_1, …, -ρ_p``."""
+    for w in range(LANES):
+        a[0, w] = 1.0
+    for j in range(rho.shape[0]):
+        for w in range(LANES):
+            a[j + 1, w] = -rho[j, w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def factor(gram, a, A):  # type: ignore[no-untyped-def]
+    """Write the Cholesky factor of the whitened X'X; its diagonal holds the reciprocals."""
+    p, P = a.shape[0] - 1, gram.shape[2]
+    weight = np.empty(LANES)
+    for i in range(P):
+        for j in range(i + 1):
+            entry = A[i, j]
+            for w in range(LANES):
+                entry[w] = gram[0, 0, i, j]
+    for k in range(p + 1):
+        for m in range(max(k, 1), p + 1):
+            for w in range(LANES):
+                weight[w] = a[k, w] * a[m, w]
+            for i in range(P):
+                for j in range(i + 1):
+                    c, entry = gram[k, m, i, j], A[i, j]
+                    for w in range(LANES):
+                        entry[w] += c * weight[w]
+    for j in range(P):
+        for i in range(j, P):
+            subtract_dot(A[i, j], A[i], A[j], j)
+        diagonal = A[j, j]
+        for w in range(LANES):
+            diagonal[w] = 1.0 / np.sqrt(diagonal[w])
+        for i in range(j + 1, P):
+            entry = A[i, j]
+            for w in range(LANES):
+                entry[w] *= diagonal[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def subtract_dot(total, x, y, n):  # type: ignore[no-untyped-def]
+    """Subtract ``Σ_k x_k y_k``; four terms a sweep, so that the sum is loaded and stored less."""
+    k = 0
+    while k + 4 <= n:
+        for w in range(LANES):
+            total[w] -= (x[k, w] * y[k, w] + x[k + 1, w] * y[k + 1, w]) + (
+                x[k + 2, w] * y[k + 2, w] + x[k + 3, w] * y[k + 3, w]
+            )
+        k += 4
+    while k < n:
+        for w in range(LANES):
+            total[w] -= x[k, w] * y[k, w]
+        k += 1
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward(A, z):  # type: ignore[no-untyped-def]
+    """Overwrite z with ``L⁻¹ z``."""
+    for i in range(z.shape[0]):
+        subtract_dot(z[i], A[i], z, i)
+        zi, d = z[i], A[i, i]
+        for w in range(LANES):
+            zi[w] *= d[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward(A, z):  # type: ignore[no-untyped-def]
+    """Overwrite z with ``L⁻ᵀ z``."""
+    for i in range(z.shape[0] - 1, -1, -1):
+        zi, d = z[i], A[i, i]
+        for w in range(LANES):
+            zi[w] *= d[w]
+        for j in range(i):
+            zj, c = z[j], A[i, j]
+            for w in range(LANES):
+                zj[w] -= c[w] * zi[w]

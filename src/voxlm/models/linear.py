@@ -1,0 +1,116 @@
+"""Least squares at every voxel: ordinary, and feasible GLS with AR(p) noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxlm.errors import DesignError
+from voxlm.kernels.autoregress import ArFit, fit_autoregressive
+from voxlm.kernels.lagged import LaggedBasis, cut_segments, lagged_basis
+from voxlm.models.estimate import Estimate
+from voxlm.models.reduce import FITTED, Reduced, Scaling, reduce_scans
+from voxlm.models.source import Scans
+
+Floats = NDArray[np.float64]
+
+
+def fit_linear(
+    scans: Scans,
+    X: Floats,
+    *,
+    order: int = 0,
+    maxiter: int = 3,
+    rtol: float = 1e-4,
+    kept: NDArray[np.bool_] | None = None,
+    scaling: Scaling = None,
+) -> Estimate:
+    """Fit one design at every voxel of one run.
+
+    Parameters
+    ----------
+    scans : Scans
+        The run's data.
+    X : ndarray, shape (T, P)
+        The design at every scan; full column rank at the retained ones.
+    order : int
+        Order of the AR noise model; 0 for ordinary least squares.
+    maxiter, rtol : int, float
+        Limits of the iteration (``order`` >= 1).
+    kept : ndarray of bool, shape (T,), optional
+        The retained scans. No lag product crosses a removed scan.
+    scaling : {"percent", "grand_mean"} or None
+        Units of the fit.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    DesignError
+        Too few scans for the columns and the order.
+
+    Notes
+    -----
+    Order 0 equals ``statsmodels`` OLS; order p equals ``GLSAR(y, X, rho=p).iterative_fit(maxiter,
+    rtol)``, at every voxel and with its per-voxel stopping.
+    """
+    rows = X if kept is None else X[kept]
+    basis = _basis(rows, order, kept)
+    reduced = reduce_scans(scans, basis, kept, scaling)
+    fit = _ordinary(basis, reduced) if order == 0 else _whitened(basis, reduced, maxiter, rtol)
+    df_resid = float(basis.n_whitened - X.shape[1])
+    left_out = reduced.status != FITTED
+    rho = fit.rho
+    rho[:, left_out] = np.nan
+    return Estimate(
+        X=rows,
+        basis=basis,
+        params=fit.params * reduced.factor,
+        rho=rho,
+        scale=fit.ssr * reduced.factor**2 / df_resid,
+        df_resid=df_resid,
+        iterations=fit.iterations,
+        converged=fit.converged & ~left_out,
+        factor=reduced.factor,
+        level=reduced.level,
+        status=reduced.status,
+    )
+
+
+def _basis(rows: Floats, order: int, kept: NDArray[np.bool_] | None) -> LaggedBasis:
+    segments = None if kept is None or kept.all() else cut_segments(kept)
+    try:
+        basis = lagged_basis(rows, order, segments)
+    except np.linalg.LinAlgError as error:
+        lost = (
+            f"loses rank when AR({order}) whitening leaves out the first {order} scan(s) of each "
+            f"run of consecutive scans; drop columns that are non-zero only there"
+        )
+        raise DesignError(
+            f"the design {lost if order else 'is rank-deficient; drop redundant columns'}"
+        ) from error
+    if basis.n_whitened <= rows.shape[1]:
+        raise DesignError(
+            f"{basis.n_whitened} scans are left after AR({order}) whitening for "
+            f"{rows.shape[1]} columns: no degrees of freedom remain; use fewer columns, a lower "
+            f"order or more scans"
+        )
+    return basis
+
+
+def _ordinary(basis: LaggedBasis, reduced: Reduced) -> ArFit:
+    beta = reduced.sums.projection + np.outer(basis.ones[0], reduced.offset)
+    V = beta.shape[1]
+    return ArFit(
+        params=basis.Rinv @ beta,
+        rho=np.empty((0, V)),
+        ssr=np.maximum(reduced.sums.auto[0], 0.0),
+        iterations=np.ones(V, dtype=np.int64),
+        converged=np.ones(V, dtype=np.bool_),
+    )
+
+
+def _whitened(basis: LaggedBasis, reduced: Reduced, maxiter: int, rtol: float) -> ArFit:
+    return fit_autoregressive(basis, reduced.sums, reduced.offset, maxiter, rtol)
