@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -216,7 +216,9 @@ def _from_mapping(spec: Mapping[Any, Any], names: Names) -> Array:
         try:
             weights[index] += float(weight)
         except (TypeError, ValueError):
-            raise ContrastError(f"the weight of {name!r} must be a number, got {weight!r}") from None
+            raise ContrastError(
+                f"the weight of {name!r} must be a number, got {weight!r}"
+            ) from None
         at += len(f"{name}: {weight}, ")
     return weights
 
@@ -293,4 +295,4 @@ def _known(spec: Hypothesis, names: Names, kind: Kind | None) -> Hypothesis:
         )
     if kind == "t" and len(spec.C) > 1:
         raise ContrastError(f"a t tests one row, {spec.text!r} has {len(spec.C)}")
-    return replace(spec, kind=cast(Kind, kind or spec.kind))
+    return replace(spec, kind=kind or spec.kind)

@@ -144,7 +144,7 @@ class Names:
     @property
     def basis_words(self) -> Lexicon:
         """What ``basis()`` may be asked: conditions, column names, aliases."""
-        conditions: dict[str, tuple[int, ...]] = {word: () for word in self.conditions}
+        conditions: dict[str, tuple[int, ...]] = dict.fromkeys(self.conditions, ())
         return Lexicon({**conditions, **self.words.entries})
 
 

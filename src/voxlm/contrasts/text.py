@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from voxlm.contrasts.cursor import POWER, Cursor
 from voxlm.contrasts.linear import Block, Linear, number, single
@@ -125,7 +126,7 @@ class _Reader(Cursor):
         span = (start, len(self.text[: self.at].rstrip()))
         if len(sides) == 1:
             sides.append(self.zero_for(sides[0], span))
-        pairs = list(zip(sides[:-1], sides[1:], strict=True))
+        pairs = list(pairwise(sides))
         rows = [row for left, right in pairs for row in self.rows_of(left, right, span)]
         return rows, len(pairs) > 1 or any(side.joint for side in sides)
 
@@ -147,7 +148,8 @@ class _Reader(Cursor):
                     f"{len(total.rows)} and {len(term.rows)} rows cannot be added",
                     self.text,
                     (start, self.at),
-                    "only blocks with the same basis functions pair off; use commas for a joint test",
+                    "only blocks with the same basis functions pair off; "
+                    "for a joint test use commas",
                 )
             total = total.plus(term if sign == "+" else negative(term))
         return total
