@@ -32,8 +32,8 @@ class InMemory:
         return self.array.shape[1]
 
     @property
-    def precision(self):
-        return float(np.finfo(self.array.dtype).eps)
+    def dtype(self):
+        return self.array.dtype
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ class Streamed:
         return self.data.shape[1]
 
     @property
-    def precision(self):
-        dtype = self.data.dtype if self.data.dtype.kind == "f" else np.float64
-        return float(np.finfo(dtype).eps)
+    def dtype(self):
+        return self.data.dtype
 
     def blocks(self, size=16):
         buffer = np.empty((self.size, self.n_voxels), self.data.dtype)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def reduce_scans(
         Where percent scaling meets data whose means are mostly not positive.
     """
     sums = _collect(scans, basis, kept, None)
-    status = _status(sums, basis, scans.precision, scaling)
+    status = _status(sums, basis, scans.dtype, scaling)
     mean = sums.shift + sums.mean
     center, factor, level = _scaling(mean, status, scaling)
     if not basis.constant and not np.array_equal(sums.shift, center):
@@ -126,9 +126,12 @@ def _check_percent(status: NDArray[np.int8]) -> None:
         )
 
 
-def _status(sums: Sums, basis: LaggedBasis, precision: float, scaling: Scaling) -> NDArray[np.int8]:
+def _status(
+    sums: Sums, basis: LaggedBasis, dtype: np.dtype[Any], scaling: Scaling
+) -> NDArray[np.int8]:
     """Tell which voxels can be fitted, and why the others cannot."""
     mean, n = sums.shift + sums.mean, basis.Q.shape[0]
+    precision = np.finfo(dtype if dtype.kind == "f" else np.float64).eps
     with np.errstate(invalid="ignore", over="ignore"):
         flat = sums.spread <= n * (ROUNDING * precision * mean) ** 2
         status = np.full(mean.size, FITTED, dtype=np.int8)

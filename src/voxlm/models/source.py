@@ -21,8 +21,8 @@ class Scans(Protocol):
         """Number of voxels, V."""
 
     @property
-    def precision(self) -> float:
-        """Relative rounding error of the values delivered."""
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values delivered."""
 
     @property
     def array(self) -> NDArray[Any] | None:
