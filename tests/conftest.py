@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def _data_folder() -> Path | None:
-    """Return the folder of real data: ``$VOXLM_DATA``, or ``shared/data`` in or beside the checkout."""
+    """Return the folder of real data: ``$VOXLM_DATA``, or shared/data in or beside the checkout."""
     named = os.environ.get("VOXLM_DATA")
     candidates = [Path(named)] if named else [ROOT / "shared/data", ROOT.parent / "shared/data"]
     return next((folder for folder in candidates if folder.is_dir()), None)

@@ -1,0 +1,322 @@
+"""Pictures of maps: axial slices over a mean image, or nilearn's template for MNI space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from voxlm import report
+from voxlm.errors import DataError
+from voxlm.report.canvas import new_figure
+
+#: The NIfTI code of a transform into MNI space.
+MNI_CODE = 4
+#: Width of one slice in a mosaic.
+PANEL_INCHES = 1.4
+#: Brighter with size on either side of zero, so that peaks stand out on grey.
+COLD_HOT = LinearSegmentedColormap.from_list(
+    "cold_hot",
+    [
+        (0.0, "#b5f4ff"),
+        (0.25, "#1e7bff"),
+        (0.4999, "#0a1f66"),
+        (0.5001, "#66100a"),
+        (0.75, "#ff4b1e"),
+        (1.0, "#ffec80"),
+    ],
+)
+
+
+class Image(Protocol):
+    """A 3-D image, as nibabel gives it and as ``Contrast.image`` returns it."""
+
+    affine: Any
+    dataobj: Any
+    header: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A volume turned so that its axes run right, front and up.
+
+    Parameters
+    ----------
+    values : ndarray, shape (I, J, K)
+        NaN where transparent.
+    brain : ndarray of bool, shape (I, J, K)
+        What the window has to hold.
+    grey : ndarray, shape (I, J, K), or None
+        The background.
+    heights : ndarray, shape (K,)
+        Millimetres of the slices.
+    sizes : ndarray, shape (3,)
+        Edges of a voxel in millimetres.
+    limit, threshold : float
+        Ends of the colours; 0 where nothing is hidden.
+    """
+
+    values: NDArray[np.float64]
+    brain: NDArray[np.bool_]
+    grey: NDArray[np.float64] | None
+    heights: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    limit: float
+    threshold: float
+
+
+def plot_stat_map(
+    image: Image,
+    background: Image | None = None,
+    *,
+    threshold: float | None = None,
+    label: str = "z",
+    title: str = "",
+    n_slices: int = 12,
+) -> Figure:
+    """Draw a signed map in axial slices with a symmetric colour bar.
+
+    Parameters
+    ----------
+    image : image
+        The map; NaN and 0 are transparent.
+    background : image, optional
+        Drawn in grey under the map, on the same grid: the mean image. Without it, a map in MNI
+        space lies on nilearn's template, and any other on white.
+    threshold : float, optional
+        Absolute values below it are transparent.
+    label : str
+        What the colours mean, with its unit.
+    title : str
+    n_slices : int
+        At most so many slices, evenly spread over the brain.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        If the map has no finite value, or the two images lie on different grids.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> values = np.zeros((8, 8, 6)); values[2:6, 2:6, 1:5] = 3.0
+    >>> image = SimpleNamespace(dataobj=values, affine=np.eye(4), header={"sform_code": 1})
+    >>> figure = plot_stat_map(image, n_slices=4, title="a cube")
+    >>> len(figure.axes)
+    5
+    """
+    values = np.asarray(image.dataobj, dtype=np.float64)
+    if background is None and int(image.header["sform_code"]) == MNI_CODE:
+        return report.plot_on_template(
+            image,
+            limit=_limit(values),
+            threshold=threshold,
+            label=label,
+            title=title,
+            n_slices=min(n_slices, 8),
+        )
+    under = None if background is None else np.asarray(background.dataobj, dtype=np.float64)
+    return plot_mosaic(
+        values,
+        image.affine,
+        under,
+        threshold=threshold,
+        label=label,
+        title=title,
+        n_slices=n_slices,
+    )
+
+
+def plot_mosaic(
+    values: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    background: NDArray[np.float64] | None = None,
+    *,
+    threshold: float | None = None,
+    label: str = "z",
+    title: str = "",
+    n_slices: int = 12,
+) -> Figure:
+    """Draw a volume in axial slices, the reader's left the subject's left.
+
+    Parameters
+    ----------
+    values : ndarray, shape (I, J, K)
+        NaN and 0 are transparent.
+    affine : ndarray, shape (4, 4)
+        Voxel indices to millimetres; slices are cut along the nearest voxel axes.
+    background : ndarray, shape (I, J, K), optional
+        Drawn in grey under the map.
+    threshold, label, title, n_slices
+        As for :func:`plot_stat_map`.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        If the map has no finite value, or the two volumes differ in shape.
+
+    Examples
+    --------
+    >>> len(plot_mosaic(np.ones((6, 6, 6)), np.eye(4), n_slices=3).axes)
+    4
+    """
+    if values.ndim != 3:
+        raise DataError(f"a map has three axes, this one has {values.ndim}: {values.shape}")
+    if background is not None and background.shape != values.shape:
+        raise DataError(
+            f"the background's grid {background.shape} is not the map's {values.shape}; "
+            "resample it to the map's grid, or leave it out"
+        )
+    drawn = np.isfinite(values) & (values != 0)
+    brain = drawn if background is None else background > 0.1 * np.nanmax(background)
+    if threshold is not None:
+        drawn = drawn & (np.abs(np.nan_to_num(values)) >= threshold)
+    order = _to_ras(affine)
+    picture = Picture(
+        values=_reorient(np.where(drawn, values, np.nan), order),
+        brain=_reorient(brain, order),
+        grey=None if background is None else _reorient(background, order),
+        heights=_heights(affine, values.shape),
+        sizes=np.linalg.norm(affine[:3, :3], axis=0)[[axis for axis, _ in order]],
+        limit=_limit(values),
+        threshold=threshold or 0.0,
+    )
+    return _mosaic(picture, label, title, n_slices)
+
+
+def _limit(values: NDArray[np.float64]) -> float:
+    """Return the end of the colour bar: the largest absolute value, rounded up to two digits."""
+    finite = np.abs(values[np.isfinite(values)])
+    if finite.size == 0:
+        raise DataError("the map has no finite value to draw")
+    largest = float(finite.max())
+    if largest == 0.0:
+        return 1.0
+    step = 10.0 ** (np.floor(np.log10(largest)) - 1)
+    return float(np.ceil(largest / step) * step)
+
+
+def _to_ras(affine: NDArray[np.float64]) -> list[tuple[int, bool]]:
+    """Return, for right, front and top, the voxel axis nearest to it and whether it runs back."""
+    direction = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    order: list[tuple[int, bool]] = []
+    free = [0, 1, 2]
+    for world in range(3):
+        axis = max(free, key=lambda a: abs(direction[world, a]))
+        free.remove(axis)
+        order.append((axis, bool(direction[world, axis] < 0)))
+    return order
+
+
+def _reorient(volume: NDArray[Any], order: list[tuple[int, bool]]) -> NDArray[Any]:
+    """Turn a volume so that its axes run to the right, the front and the top."""
+    turned = np.transpose(volume, [axis for axis, _ in order])
+    backwards = tuple(world for world, (_, back) in enumerate(order) if back)
+    return np.asarray(np.flip(turned, backwards))
+
+
+def _heights(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the millimetres of every axial slice of the turned volume, at its middle."""
+    axis, back = _to_ras(affine)[2]
+    points = np.tile([*((np.array(shape) - 1) / 2), 1.0], (shape[axis], 1))
+    points[:, axis] = np.arange(shape[axis])[:: -1 if back else 1]
+    return np.asarray(points @ affine[2])
+
+
+def _mosaic(picture: Picture, label: str, title: str, n_slices: int) -> Figure:
+    """Lay the slices out in rows, cropped to the brain."""
+    crop, slices = _window(picture.brain, n_slices)
+    columns = min(6, len(slices))
+    rows = -(-len(slices) // columns)
+    extent = [
+        (part.stop - part.start) * size for part, size in zip(crop, picture.sizes, strict=False)
+    ]
+    panel = PANEL_INCHES * extent[1] / extent[0]
+    figure = new_figure(
+        PANEL_INCHES * columns + 1.15, (panel + 0.2) * rows + 0.1 + 0.35 * bool(title)
+    )
+    grid = figure.subplots(
+        rows, columns, squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02}
+    )
+    shown = [_slice(ax, picture, crop, k) for ax, k in zip(grid.flat, slices, strict=False)]
+    for ax in grid.flat:
+        ax.set_axis_off()
+    _mark_sides(grid[0, 0])
+    bar = figure.colorbar(shown[0], ax=grid, shrink=0.85, aspect=25, pad=0.02)
+    bar.set_label(label)
+    if picture.threshold:
+        bar.ax.axhspan(-picture.threshold, picture.threshold, color="0.6")
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _window(brain: NDArray[np.bool_], n_slices: int) -> tuple[tuple[slice, slice], list[int]]:
+    """Return the rectangle that holds the brain, and slices evenly spread over its height."""
+    if not brain.any():
+        brain = np.ones_like(brain)
+    bounds = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        inside = np.flatnonzero(brain.any(axis=others))
+        bounds.append((int(inside[0]), int(inside[-1]) + 1))
+    low, high = bounds[2]
+    # The outermost tenth at either end is scalp and stem, with little to see.
+    margin = 0.08 * (high - low)
+    wanted = np.linspace(low + margin, high - 1 - margin, min(n_slices, high - low))
+    crop = tuple(slice(max(0, a - 1), b + 1) for a, b in bounds[:2])
+    return (crop[0], crop[1]), sorted({round(float(k)) for k in wanted})
+
+
+def _slice(ax: Axes, picture: Picture, crop: tuple[slice, slice], k: int) -> Any:
+    """Draw one slice, the front up."""
+    aspect = float(picture.sizes[1] / picture.sizes[0])
+    if picture.grey is not None:
+        ax.imshow(
+            picture.grey[(*crop, k)].T,
+            origin="lower",
+            cmap="gray",
+            vmin=0,
+            # A few bright voxels must not darken the rest.
+            vmax=1.15 * float(np.nanpercentile(picture.grey, 99)),
+            aspect=aspect,
+            interpolation="bilinear",
+        )
+    ax.set_title(f"z = {picture.heights[k]:.0f} mm", fontsize=8, pad=2)
+    return ax.imshow(
+        np.ma.masked_invalid(picture.values[(*crop, k)].T),
+        origin="lower",
+        cmap="coolwarm" if picture.grey is None else COLD_HOT,
+        vmin=-picture.limit,
+        vmax=picture.limit,
+        aspect=aspect,
+        interpolation="nearest",
+    )
+
+
+def _mark_sides(ax: Axes) -> None:
+    """Say which side is left."""
+    for place, side in ((0.03, "L"), (0.97, "R")):
+        ax.text(
+            place,
+            0.02,
+            side,
+            transform=ax.transAxes,
+            fontsize=8,
+            color="0.5",
+            ha="left" if side == "L" else "right",
+            va="bottom",
+        )

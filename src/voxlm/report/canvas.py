@@ -1,0 +1,61 @@
+"""Figures without global state: nothing here opens a window or remembers a current axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voxlm.errors import VoxlmError
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as missing:
+    raise VoxlmError(
+        "pictures need matplotlib, which is not installed; "
+        "install it with: pip install 'voxlm[report]'"
+    ) from missing
+
+#: Dots per inch of written pictures.
+DPI = 150
+
+
+def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
+    """Return an empty figure, sizes in inches; ``arranged`` keeps labels from overlapping."""
+    return Figure(figsize=(width, height), layout="constrained" if arranged else None)
+
+
+def axes_or_new(ax: Axes | None, width: float, height: float) -> Axes:
+    """Return ``ax``, or the axes of a new figure of that size in inches."""
+    return new_figure(width, height).add_subplot() if ax is None else ax
+
+
+def save_picture(drawn: Figure | Axes, path: str | Path) -> Path:
+    """Write a Figure, or the figure of an Axes, as PNG; the same picture gives the same bytes.
+
+    Parameters
+    ----------
+    drawn : Figure or Axes
+    path : path
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    VoxlmError
+        If the axes were removed from their figure.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> ax = axes_or_new(None, 2, 2)
+    >>> save_picture(ax, pathlib.Path(tempfile.mkdtemp()) / "empty.png").name
+    'empty.png'
+    """
+    figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+    if figure is None:
+        raise VoxlmError("these axes belong to no figure, so there is no picture to save")
+    target = Path(path)
+    figure.savefig(target, dpi=DPI, format="png", facecolor="white", metadata={"Software": None})
+    return target

@@ -1,0 +1,66 @@
+"""Maps in MNI space over nilearn's template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from voxlm.errors import VoxlmError
+from voxlm.report.canvas import new_figure
+
+try:
+    from nilearn.image import new_img_like
+    from nilearn.plotting import plot_stat_map
+except ModuleNotFoundError as missing:
+    raise VoxlmError(
+        "pictures over the MNI template need nilearn, which is not installed; install it with: "
+        "pip install 'voxlm[report]', or give a background image of your own"
+    ) from missing
+
+#: Drawn where no threshold is given: everything but exact zeros.
+NO_THRESHOLD = 1e-12
+
+
+def plot_on_template(
+    image: Any,
+    *,
+    limit: float,
+    threshold: float | None = None,
+    label: str = "z",
+    title: str = "",
+    n_slices: int = 8,
+) -> Figure:
+    """Draw a map in MNI space in axial slices over the template.
+
+    Parameters
+    ----------
+    image : nibabel image
+    limit : float
+        End of the symmetric colour bar.
+    threshold : float, optional
+        Absolute values below it are transparent.
+    label : str
+        What the colours mean.
+    title : str
+    n_slices : int
+
+    Returns
+    -------
+    Figure
+    """
+    figure = new_figure(11.0, 2.9, arranged=False)
+    known = new_img_like(image, np.nan_to_num(np.asarray(image.dataobj, dtype=np.float64)))
+    plot_stat_map(
+        known,
+        threshold=NO_THRESHOLD if threshold is None else threshold,
+        vmax=limit,
+        display_mode="z",
+        cut_coords=n_slices,
+        figure=figure,
+        axes=(0.0, 0.0, 0.97, 0.9),
+        draw_cross=False,
+    )
+    figure.suptitle(f"{title} ({label})" if title else label, fontsize=11)
+    return figure
