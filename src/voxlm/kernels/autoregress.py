@@ -20,7 +20,17 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.lagged import LaggedBasis
-from voxlm.kernels.lanes import FAST, LANES, backward, factor, forward, load, times, whitening
+from voxlm.kernels.lanes import (
+    FAST,
+    LANES,
+    add_weighted,
+    backward,
+    factor,
+    forward,
+    load,
+    times,
+    whitening,
+)
 from voxlm.kernels.sums import Sums
 from voxlm.kernels.threads import over_blocks
 
@@ -196,14 +206,10 @@ def _coefficients(Rinv, start, step, b):  # type: ignore[no-untyped-def]
     """Write ``R⁻¹ (start + step)``: from the orthonormal basis to the columns of X."""
     P = Rinv.shape[0]
     for i in range(P):
-        row = b[i]
         for w in range(LANES):
-            row[w] = 0.0
-        for j in range(i, P):
-            r = Rinv[i, j]
-            from_, by = start[j], step[j]
-            for w in range(LANES):
-                row[w] += r * (from_[w] + by[w])
+            b[i, w] = 0.0
+        add_weighted(b[i], Rinv[i], start, i, P)
+        add_weighted(b[i], Rinv[i], step, i, P)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -238,22 +244,25 @@ def _yule_walker(lag_gram, ones, pairs, H, s, g, step, active, rho, scratch):  #
     gamma = np.empty((p + 1, LANES))
     mean = np.empty(LANES)
     for k in range(p + 1):
-        times(lag_gram[k], step, scratch)
         sum_k, cov = s[k].copy(), g[k].copy()
         for i in range(P):
-            o, d, half = ones[k, i], step[i], scratch[i]
+            o, d = ones[k, i], step[i]
             for w in range(LANES):
                 sum_k[w] -= o * d[w]
-                cov[w] += 0.5 * d[w] * half[w]
         if k == 0:
+            for i in range(P):
+                d = step[i]
+                for w in range(LANES):
+                    cov[w] += d[w] * d[w]
             for w in range(LANES):
                 mean[w] = sum_k[w] / pairs[0]
                 gamma[0, w] = cov[w] / pairs[0] - mean[w] * mean[w]
             continue
+        times(lag_gram[k], step, scratch)
         for i in range(P):
-            d, h = step[i], H[(k - 1) * P + i]
+            d, half, h = step[i], scratch[i], H[(k - 1) * P + i]
             for w in range(LANES):
-                cov[w] -= d[w] * h[w]
+                cov[w] += d[w] * (0.5 * half[w] - h[w])
         for w in range(LANES):
             gamma[k, w] = (cov[w] - mean[w] * sum_k[w]) / pairs[k] + mean[w] * mean[w]
     if p == 1:

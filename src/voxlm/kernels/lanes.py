@@ -29,17 +29,28 @@ def load(source, at, n, lanes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def add_weighted(total, weights, x, first, stop):  # type: ignore[no-untyped-def]
+    """Add ``Σ_j weights_j x_j`` for j from first to stop, the weights shared by all lanes."""
+    j = first
+    while j + 4 <= stop:
+        m0, m1, m2, m3 = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+        for w in range(LANES):
+            total[w] += (m0 * x[j, w] + m1 * x[j + 1, w]) + (m2 * x[j + 2, w] + m3 * x[j + 3, w])
+        j += 4
+    while j < stop:
+        m0 = weights[j]
+        for w in range(LANES):
+            total[w] += m0 * x[j, w]
+        j += 1
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def times(M, x, out):  # type: ignore[no-untyped-def]
     """Write M x, M shared by all lanes."""
     for i in range(M.shape[0]):
-        row = out[i]
         for w in range(LANES):
-            row[w] = 0.0
-        for j in range(M.shape[1]):
-            m = M[i, j]
-            xj = x[j]
-            for w in range(LANES):
-                row[w] += m * xj[w]
+            out[i, w] = 0.0
+        add_weighted(out[i], M[i], x, 0, M.shape[1])
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
