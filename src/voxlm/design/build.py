@@ -1,0 +1,214 @@
+"""Meaning and tables to a design matrix; and what makes a matrix unfit to answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.design.clock import Clock
+from voxlm.design.columns import Column, Design
+from voxlm.design.convolve import Block, task_block
+from voxlm.design.drift import cosine, polynomial
+from voxlm.design.events import check_events, rows_text
+from voxlm.errors import DataError, DesignError
+from voxlm.formula.coding import Coded, code, fill
+from voxlm.formula.terms import Drift, Resolved
+from voxlm.kernels.rank import Dependency, dependencies, rank
+
+Floats = NDArray[np.float64]
+
+
+def build(
+    resolved: Resolved,
+    events: pd.DataFrame | None,
+    confounds: pd.DataFrame | None,
+    clock: Clock,
+) -> Design:
+    """Make the design of one run.
+
+    Columns stand as nilearn puts them: conditions in the order of the formula, confounds, drift,
+    constant. Their values are nilearn's. One definition is kept on purpose, Glover's derivative in
+    width (see :class:`voxlm.hrf.DoubleGamma`); one is not: events more than 24 s before the first
+    scan are left out with a note, where nilearn lets their response leak into the first scans.
+
+    Parameters
+    ----------
+    resolved : Resolved
+        The meaning of the formula.
+    events : DataFrame or None
+        One row an event.
+    confounds : DataFrame or None
+        One row a scan.
+    clock : Clock
+        The scans.
+
+    Returns
+    -------
+    Design
+        Not yet checked; see :func:`check`.
+
+    Raises
+    ------
+    DataError
+        For tables that do not fit the run or miss a value where it counts.
+    DesignError
+        For two columns of one name.
+
+    Examples
+    --------
+    >>> from voxlm.formula import Schema, parse, resolve
+    >>> events = pd.DataFrame({"onset": [2.0, 30.0], "duration": [5.0, 5.0],
+    ...                        "trial_type": ["face", "house"]})
+    >>> meaning = resolve(parse("y ~ face + house - drift"), Schema.of(events))
+    >>> build(meaning, events, None, Clock(30, 2.0)).names
+    ('face', 'house', 'constant')
+    """
+    clean = None if events is None else check_events(events)
+    blocks = [
+        task_block(resolved, clean, clock),
+        scan_block(resolved, confounds, clock),
+        drift_block(resolved.drift, clock),
+    ]
+    if resolved.constant:
+        record = Column("constant", "1", "constant")
+        blocks.append(Block(np.ones((clock.n_scans, 1)), (record,)))
+    columns = tuple(column for block in blocks for column in block.columns)
+    forbid_same_names(columns)
+    notes = resolved.notes + tuple(note for block in blocks for note in block.notes)
+    matrix = np.hstack([block.matrix for block in blocks])
+    return Design(matrix, unique_aliases(columns), clock, str(resolved), notes, resolved)
+
+
+def scan_block(resolved: Resolved, confounds: pd.DataFrame | None, clock: Clock) -> Block:
+    """Make the columns of all scan terms of one run."""
+    if not resolved.scans:
+        return Block(np.empty((clock.n_scans, 0)), ())
+    if confounds is None:
+        raise DataError(f"{resolved.scans[0].text} needs confounds, and this run has none")
+    if len(confounds) != clock.n_scans:
+        raise DataError(
+            f"the confounds have {len(confounds)} rows and the run {clock.n_scans} scans; "
+            "both need one row a scan: were volumes removed from one of them?"
+        )
+    coded = code([term.factors for term in resolved.scans])
+    values = fill(coded, confounds, resolved.formula.text)
+    filled = [check_rows(column, values.missing[:, k]) for k, column in enumerate(coded)]
+    columns = tuple(Column(c.name, resolved.scans[c.term].text, "confound") for c in coded)
+    names = [column.name for column, known in zip(coded, filled, strict=True) if known]
+    note = f"the first rows of {', '.join(names)} look back before the run and were set to 0"
+    return Block(values.matrix, columns, (note,) if names else ())
+
+
+def check_rows(column: Coded, missing: NDArray[np.bool_]) -> bool:
+    """Tell whether first rows were missing by nature; refuse any other missing row."""
+    gap = sum(part.factor.gap for part in column.parts)
+    bad = np.flatnonzero(missing)
+    if np.any(bad >= gap):
+        hint = "" if gap else "; only differences to the scan before may lack their first row"
+        raise DataError(
+            f"the confound {column.name} is missing in {rows_text(bad[bad >= gap])}{hint}; "
+            "fill them, or leave the column out"
+        )
+    return bool(bad.size)
+
+
+def drift_block(drift: Drift | None, clock: Clock) -> Block:
+    """Make the columns of slow drift."""
+    if drift is None:
+        return Block(np.empty((clock.n_scans, 0)), ())
+    if drift.kind == "cosine":
+        matrix = cosine(clock.times, drift.value)
+    else:
+        matrix = polynomial(clock.times, int(drift.value))
+    names = (f"drift_{k + 1}" for k in range(matrix.shape[1]))
+    return Block(matrix, tuple(Column(name, drift.text, "drift") for name in names))
+
+
+def forbid_same_names(columns: tuple[Column, ...]) -> None:
+    """Require that no two columns have one name."""
+    counts = Counter(column.name for column in columns)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise DesignError(
+            f"two columns are called {', '.join(twice)}; rename the column in its table, "
+            "or leave one of the terms out"
+        )
+
+
+def unique_aliases(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Keep only aliases that mean one column."""
+    counts = Counter(alias for column in columns for alias in column.aliases)
+    names = {column.name for column in columns}
+    kept = []
+    for column in columns:
+        aliases = tuple(a for a in column.aliases if counts[a] == 1 and a not in names)
+        kept.append(replace(column, aliases=aliases))
+    return tuple(kept)
+
+
+def check(design: Design) -> None:
+    """Require that a design can answer: no empty column, enough scans, full rank.
+
+    Raises
+    ------
+    DesignError
+        Naming the condition without events, the columns that repeat each other, or both counts.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
+    >>> check(Design(X, (Column("a", "a", "task"), Column("b", "b", "task"))))
+    Traceback (most recent call last):
+        ...
+    voxlm.errors.DesignError: the design has 2 columns of rank 1: b = 2·a; leave one of them out
+    """
+    X = design.matrix
+    bad = [c.name for c, x in zip(design.columns, X.T, strict=True) if not np.isfinite(x).all()]
+    if bad:
+        raise DesignError(f"the column {', '.join(bad)} holds values that are not finite")
+    forbid_empty(design)
+    if X.shape[0] <= X.shape[1]:
+        raise DesignError(
+            f"{X.shape[0]} scans cannot answer for {X.shape[1]} columns: no residual is left; "
+            "use fewer confounds or a slower drift"
+        )
+    found = rank(X)
+    if found < X.shape[1]:
+        shown = "; ".join(equation(d, design.names) for d in dependencies(X))
+        raise DesignError(
+            f"the design has {X.shape[1]} columns of rank {found}: {shown}; leave one of them out"
+        )
+
+
+def forbid_empty(design: Design) -> None:
+    """Require that every column has a value somewhere."""
+    for column, values in zip(design.columns, design.matrix.T, strict=True):
+        if np.any(values):
+            continue
+        if column.role != "task":
+            raise DesignError(f"the column {column.name} is zero in every row; leave it out")
+        what = column.condition or column.name
+        if column.amplitude:
+            raise DesignError(
+                f"the column {column.name} is zero: {column.amplitude} is 0 in every event "
+                f"of {what} in this run; leave the term out"
+            )
+        raise DesignError(
+            f"the condition {what} has no events in this run, so its column {column.name} is zero; "
+            "leave it out of the formula, or give this run a model without it"
+        )
+
+
+def equation(dependency: Dependency, names: tuple[str, ...]) -> str:
+    """Write a dependency between columns as an equation."""
+    pairs = zip(dependency.weights, dependency.others, strict=True)
+    right = ""
+    for weight, k in pairs:
+        sign = (" − " if weight < 0 else " + ") if right else ("−" if weight < 0 else "")
+        size = "" if np.isclose(abs(weight), 1.0) else f"{abs(weight):.4g}·"
+        right += f"{sign}{size}{names[k]}"
+    return f"{names[dependency.column]} = {right or '0'}"

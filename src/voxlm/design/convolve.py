@@ -1,0 +1,162 @@
+"""Event amplitudes to regressors: every column of the algebra, with its response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.design.clock import Clock
+from voxlm.design.columns import Column
+from voxlm.design.events import in_run, rows_text
+from voxlm.errors import DataError, DesignError
+from voxlm.formula.coding import Coded, code, fill
+from voxlm.formula.schema import CONDITION, labels
+from voxlm.formula.terms import EventTerm, Resolved
+from voxlm.hrf import Response, named
+from voxlm.kernels.convolve import (
+    OVERSAMPLING,
+    Reading,
+    Steps,
+    micro_grid,
+    orthogonalise,
+    place,
+    read_at,
+    respond,
+)
+
+Floats = NDArray[np.float64]
+
+
+class Block(NamedTuple):
+    """Some columns of a design: values ``(T, K)``, their records, and what was assumed."""
+
+    matrix: Floats
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Grid(NamedTuple):
+    """Events and scans on the fine grid of one run."""
+
+    steps: Steps
+    reading: Reading
+    tr: float
+
+
+def task_block(resolved: Resolved, events: pd.DataFrame | None, clock: Clock) -> Block:
+    """Make the columns of all event terms of one run.
+
+    Parameters
+    ----------
+    resolved : Resolved
+        The meaning of the formula.
+    events : DataFrame or None
+        From :func:`voxlm.design.events.check_events`.
+    clock : Clock
+        The scans.
+
+    Raises
+    ------
+    DataError
+        If a value is missing where it decides a column, or there are no events.
+    """
+    if not resolved.events:
+        return Block(np.empty((clock.n_scans, 0)), ())
+    if events is None:
+        raise DataError(f"{resolved.events[0].text} needs events, and this run has none")
+    keep, notes = in_run(events, clock)
+    coded = code([term.factors for term in resolved.events])
+    amplitudes = event_amplitudes(coded, events, resolved)
+    notes += left_out(amplitudes, events)
+    grid = lay_out(events[keep], clock)
+    matrix, columns = [], []
+    for k, column in enumerate(coded):
+        term = resolved.events[column.term]
+        response = response_value(term.tag.response if term.tag else resolved.hrf)
+        matrix.append(regressors(grid, amplitudes[keep, k], response))
+        columns += records(column, term, response)
+    return Block(np.hstack(matrix), tuple(columns), tuple(notes))
+
+
+def response_value(response: Any) -> Response:
+    """Return a response as a value."""
+    found: Response = named(response) if isinstance(response, str) else response
+    return found
+
+
+def event_amplitudes(coded: Sequence[Coded], events: pd.DataFrame, resolved: Resolved) -> Floats:
+    """Return the height of each event in each column, shape ``(E, K)``."""
+    values = fill(coded, events, resolved.formula.text)
+    for k, column in enumerate(coded):
+        bad = np.flatnonzero(values.missing[:, k])
+        if bad.size:
+            raise DataError(missing_text(column, bad, events))
+    return values.matrix
+
+
+def missing_text(column: Coded, bad: NDArray[np.intp], events: pd.DataFrame) -> str:
+    """Say where a value is missing that a column needs."""
+    onsets = ", ".join(f"{onset:g}" for onset in events["onset"].to_numpy()[bad][:6])
+    scaled = column.amplitude or column.name
+    where = f" where {column.condition} is 1" if column.amplitude and column.condition else ""
+    return (
+        f"{scaled} is missing in {len(bad)} events{where}: {rows_text(bad)} (onset {onsets} s), "
+        f"needed by the column {column.name}; give them a value, or a condition of their own"
+    )
+
+
+def left_out(amplitudes: Floats, events: pd.DataFrame) -> list[str]:
+    """Say which events take part in no column and so stay in the baseline."""
+    idle = ~np.any(amplitudes != 0, axis=1)
+    if not idle.any():
+        return []
+    if CONDITION not in events.columns:
+        return [f"{idle.sum()} events have height 0 in every column"]
+    counts: dict[str, int] = {}
+    for word in np.array(labels(events[CONDITION]), dtype=object)[idle]:
+        counts[word or "n/a"] = counts.get(word or "n/a", 0) + 1
+    shown = ", ".join(f"{word} ({count})" for word, count in counts.items())
+    return [f"events in no column of the formula stay in the baseline: {shown}"]
+
+
+def lay_out(events: pd.DataFrame, clock: Clock) -> Grid:
+    """Put the events of a run on its fine grid."""
+    times = clock.times
+    if times.size < 2:
+        raise DesignError("a response needs at least 2 scans to be read at")
+    grid = micro_grid(times)
+    steps = place(grid, events["onset"].to_numpy(), events["duration"].to_numpy())
+    # The spacing of the scan times, not the TR itself: they may differ in the last digit, and the
+    # number of kernel samples is rounded.
+    return Grid(steps, read_at(grid, times), float(np.min(np.diff(times))))
+
+
+def regressors(grid: Grid, heights: Floats, response: Response) -> Floats:
+    """Convolve one column of event heights with all basis functions, shape ``(T, B)``."""
+    # An event of height 0 adds nothing; most events belong to other conditions.
+    used = heights != 0
+    steps = Steps(grid.steps.up[used], grid.steps.down[used])
+    lead = response.lead(OVERSAMPLING)
+    columns = [
+        respond(steps, heights[used, None], kernel, grid.reading, lead)
+        for kernel in response.kernels(grid.tr, OVERSAMPLING)
+    ]
+    out = np.hstack(columns)
+    return orthogonalise(out) if response.orthogonal else out
+
+
+def records(column: Coded, term: EventTerm, response: Response) -> list[Column]:
+    """Describe the columns of one condition, one a basis function."""
+    found = []
+    for label in response.labels:
+        tail = f"_{label}" if label else ""
+        name, alias = column.name + tail, column.alias + tail if column.alias else ""
+        aliases = (alias,) if alias and alias != name else ()
+        found.append(
+            Column(name, term.text, "task", column.condition, label, column.amplitude, "", aliases)
+        )
+    return found

@@ -1,0 +1,51 @@
+"""The closed vocabulary: every word that may be called or has a meaning of its own."""
+
+from __future__ import annotations
+
+#: Tables a name may be qualified with.
+SOURCES = ("events", "confounds", "participants")
+
+#: Calls that set the response of a formula: their first argument is a formula.
+TAGS = frozenset({"hrf"})
+
+#: Named responses and what may be added to them.
+RESPONSES = ("spm", "glover")
+MODIFIERS = ("derivative", "dispersion")
+
+#: Calls that make columns on the scans.
+MACROS = frozenset({"cosine"})
+
+#: Functions of one variable, and the number of columns does not depend on the values.
+ELEMENTWISE = frozenset({"log", "exp", "sqrt", "abs", "I"})
+STATEFUL = frozenset({"center", "scale", "standardize"})
+SPREADING = frozenset({"poly", "bs", "cr", "cc"})
+TRANSFORMS = ELEMENTWISE | STATEFUL | SPREADING | {"C", "lag"}
+
+FUNCTIONS = TAGS | MACROS | TRANSFORMS
+
+#: Contrast codings ``C(x, …)`` knows.
+CODINGS = ("Treatment", "Sum", "Helmert", "Poly", "Diff")
+
+AXES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+MOTION = {
+    "motion": ("",),
+    "motion12": ("", "_derivative1"),
+    "motion24": ("", "_derivative1", "_power2", "_derivative1_power2"),
+}
+
+#: Bare words that stand for groups of confound columns.
+WORDS = frozenset(MOTION)
+
+#: Confounds that are differences to the scan before: the first row has none and is ``n/a``.
+DIFFERENCES = frozenset({"framewise_displacement", "dvars", "std_dvars", "non_std_dvars", "rmsd"})
+
+
+def is_difference(name: str) -> bool:
+    """Tell whether a confound column is a difference to the scan before.
+
+    Examples
+    --------
+    >>> is_difference("trans_x_derivative1_power2"), is_difference("trans_x")
+    (True, False)
+    """
+    return name in DIFFERENCES or "derivative1" in name
