@@ -1,0 +1,315 @@
+"""One run: an image, the tables beside it, and how to read them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from voxlm.bids.sidecar import Sidecar, read_sidecar
+from voxlm.bids.tables import read_confounds, read_events
+from voxlm.bids.timing import check_tr, repetition_time
+from voxlm.design.clock import Clock
+from voxlm.errors import DataError, did_you_mean
+from voxlm.images.inputs import Input, input_file
+from voxlm.images.mask import epi_mask, mean_volume, open_mask, read_mask
+from voxlm.images.opening import Opened, check_bold, is_image, open_image
+from voxlm.images.scans import ArrayScans, ImageScans, Scans, array_scans
+from voxlm.images.smoothing import check_fwhm
+from voxlm.images.space import Space, Volume
+
+Scaling = Literal["percent", "grand_mean"]
+SCALINGS = ("percent", "grand_mean")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """One run of one person: scans, events, confounds, and how to read them.
+
+    Headers and tables are read and checked when a run is made, voxels when they are needed.
+
+    Parameters
+    ----------
+    bold : path, nibabel image, or array_like of shape (T, V)
+        ``.nii`` or ``.nii.gz`` with four axes. Results from an array are arrays.
+    events : path or DataFrame, optional
+        Onsets and durations in seconds, ``trial_type``, and any other columns.
+    confounds : path or DataFrame, optional
+        One row a scan; ``n/a`` is a missing value.
+    mask : path or nibabel image, optional
+        On the grid of ``bold``. Left out, the brain is found in the mean image.
+    tr : float, optional
+        Repetition time in seconds. Left out, the sidecar says it, or else the header. An array
+        needs it only with events.
+    slice_time_ref : float
+        The moment within a TR that scan times stand for, 0 to 1.
+    smoothing_fwhm : float or three floats, optional
+        Width of a Gaussian in millimetres.
+    scaling : {"percent", "grand_mean", None}
+        ``"percent"``: per voxel, 100·(y/mean − 1). ``"grand_mean"``: all voxels by one factor,
+        to a mean of 100. None: as they are.
+    sample_mask : array_like, optional
+        Scans to keep: T booleans, or their numbers in order.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or not what it should be, if repetition times are missing or
+        contradict each other, or if a table does not fit the scans.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> events = pd.DataFrame({"onset": [4.0], "duration": [2.0], "trial_type": ["face"]})
+    >>> Run(rng.normal(100, 1, (20, 5)), events, tr=2.0)
+    Run(array: 20 scans × 5 columns, tr 2 s, 1 event of face, scaling percent)
+    """
+
+    bold: Any
+    events: Any = None
+    confounds: Any = None
+    mask: Any = None
+    tr: float | None = None
+    slice_time_ref: float = 0.0
+    smoothing_fwhm: float | Sequence[float] | None = None
+    scaling: Scaling | None = "percent"
+    sample_mask: Any = None
+    name: str = field(init=False, default="")
+    clock: Clock = field(init=False)
+    inputs: tuple[Input, ...] = field(init=False, default=())
+    _source: Opened | ArrayScans = field(init=False)
+    _mask: Opened | None = field(init=False, default=None)
+    _said: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        _check_scaling(self.scaling)
+        opened = _open(self.bold)
+        sidecar = _sidecar(opened)
+        tr, notes = _timing(self.tr, opened, sidecar, self.events is not None)
+        facts: dict[str, Any] = {"_source": opened, "tr": tr, "name": _name(opened)}
+        # An array without tr has no seconds; its clock then counts scans.
+        facts["clock"] = Clock(opened.n_scans, tr or 1.0, self.slice_time_ref)
+        facts["smoothing_fwhm"] = _fwhm(self.smoothing_fwhm, opened)
+        facts["_mask"] = _open_mask(self.mask, opened)
+        paths = [("bold", _path_of(opened)), ("mask", _path_of(facts["_mask"]))]
+        paths.append(("sidecar", sidecar.origin.get("RepetitionTime")))
+        if self.events is not None:
+            facts["events"], said, path = read_events(self.events)
+            notes += said
+            paths.append(("events", path))
+        if self.confounds is not None:
+            facts["confounds"], path = read_confounds(self.confounds, opened.n_scans)
+            paths.append(("confounds", path))
+        facts["sample_mask"] = check_sample_mask(self.sample_mask, opened.n_scans)
+        facts["inputs"] = tuple(input_file(role, path) for role, path in paths if path)
+        facts["_said"] = notes + _slice_timing_note(sidecar, tr, self.slice_time_ref)
+        for key, value in facts.items():
+            object.__setattr__(self, key, value)
+
+    @property
+    def n_scans(self) -> int:
+        """Number of scans, T, before ``sample_mask``."""
+        return self._source.n_scans
+
+    @cached_property
+    def scans(self) -> Scans:
+        """The voxels, to be streamed; finds the mask if none was given."""
+        if isinstance(self._source, ArrayScans):
+            return self._source
+        opened = self._source
+        inside = epi_mask(mean_volume(opened)) if self._mask is None else read_mask(self._mask)
+        space = Volume(inside, opened.affine, opened.header)
+        return ImageScans(opened, space, self.tr, check_fwhm(self.smoothing_fwhm))
+
+    @property
+    def space(self) -> Space:
+        """Where the voxels lie."""
+        return self.scans.space
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed or passed over, in sentences; finds the mask if none was given."""
+        if isinstance(self._source, ArrayScans) or self.mask is not None:
+            return self._said
+        found, total = self.scans.n_voxels, int(np.prod(self._source.grid))
+        return (
+            *self._said,
+            f"{self.name}: no mask was given; one computed from the mean image has {found:,} of "
+            f"{total:,} voxels ({100 * found / total:.0f}%)",
+        )
+
+    def __repr__(self) -> str:
+        return f"Run({', '.join(_described(self))})"
+
+
+def check_sample_mask(keep: ArrayLike | None, n_scans: int) -> NDArray[np.bool_] | None:
+    """Return which scans to keep as T booleans, or None for all.
+
+    Parameters
+    ----------
+    keep : array_like or None
+        T booleans, or scan numbers from 0, increasing.
+    n_scans : int
+        Number of scans, T.
+
+    Returns
+    -------
+    ndarray of bool, shape (T,), or None
+
+    Raises
+    ------
+    DataError
+        If the length, order or range is wrong, or nothing is kept.
+
+    Examples
+    --------
+    >>> check_sample_mask([0, 2], 3)
+    array([ True, False,  True])
+    """
+    if keep is None:
+        return None
+    given = np.asarray(keep)
+    if given.ndim != 1 or given.dtype.kind not in "biu" or given.size == 0:
+        raise DataError(
+            f"sample_mask is {n_scans} booleans or the numbers of the scans to keep; "
+            f"got {given.dtype} of shape {given.shape}"
+        )
+    if given.dtype.kind == "b":
+        if given.size != n_scans:
+            raise DataError(
+                f"sample_mask has {given.size} booleans, but the run has {n_scans} scans"
+            )
+        kept = given.copy()
+    else:
+        kept = _kept_by_number(given.astype(np.int64), n_scans)
+    if not kept.any():
+        raise DataError("sample_mask keeps no scan")
+    kept.setflags(write=False)
+    return kept
+
+
+def _kept_by_number(numbers: NDArray[np.int64], n_scans: int) -> NDArray[np.bool_]:
+    outside = numbers[(numbers < 0) | (numbers >= n_scans)]
+    if outside.size:
+        raise DataError(
+            f"sample_mask names scan {outside[0]}; the run's scans go from 0 to {n_scans - 1}"
+        )
+    if (np.diff(numbers) <= 0).any():
+        raise DataError("sample_mask must name scans in increasing order, each once")
+    kept = np.zeros(n_scans, dtype=np.bool_)
+    kept[numbers] = True
+    return kept
+
+
+def _check_scaling(scaling: object) -> None:
+    if scaling is not None and scaling not in SCALINGS:
+        known = did_you_mean(str(scaling), SCALINGS)
+        raise DataError(
+            f"scaling must be 'percent', 'grand_mean' or None, got {scaling!r}; {known}"
+        )
+
+
+def _open(bold: object) -> Opened | ArrayScans:
+    """Open a run as far as its header, or take an array."""
+    if isinstance(bold, (str, os.PathLike)) or is_image(bold):
+        opened = open_image(bold, "bold")
+        check_bold(opened)
+        return opened
+    if isinstance(bold, (list, tuple)) and bold and isinstance(bold[0], (str, os.PathLike)):
+        raise DataError(
+            f"bold is a list of {len(bold)} files; a Run is one run. Make one Run for each and "
+            "give the model the list of runs"
+        )
+    return array_scans(bold)  # type: ignore[arg-type]
+
+
+def _open_mask(mask: object, source: Opened | ArrayScans) -> Opened | None:
+    if mask is None:
+        return None
+    if isinstance(source, ArrayScans):
+        raise DataError("mask= goes with images; of an array, take the columns wanted instead")
+    return open_mask(mask, source)
+
+
+def _sidecar(source: Opened | ArrayScans) -> Sidecar:
+    path = _path_of(source)
+    return Sidecar() if path is None else read_sidecar(path)
+
+
+def _path_of(source: Opened | ArrayScans | None) -> Path | None:
+    return source.path if isinstance(source, Opened) else None
+
+
+def _name(source: Opened | ArrayScans) -> str:
+    if isinstance(source, ArrayScans):
+        return "array"
+    return source.path.name if source.path else source.name
+
+
+def _timing(
+    tr: float | None, source: Opened | ArrayScans, sidecar: Sidecar, has_events: bool
+) -> tuple[float | None, tuple[str, ...]]:
+    if isinstance(source, Opened):
+        return repetition_time(tr, sidecar, source.header, _name(source))
+    if tr is not None:
+        return check_tr(tr, "tr"), ()
+    if has_events:
+        raise DataError(
+            "events are in seconds, so an array needs tr=, the seconds from scan to scan"
+        )
+    return None, ()
+
+
+def _fwhm(
+    fwhm: float | Sequence[float] | None, source: Opened | ArrayScans
+) -> tuple[float, float, float] | None:
+    widths = check_fwhm(fwhm)
+    if widths is not None and isinstance(source, ArrayScans):
+        raise DataError(
+            "smoothing_fwhm= goes with images; the columns of an array have no neighbours"
+        )
+    return widths
+
+
+def _slice_timing_note(
+    sidecar: Sidecar, tr: float | None, slice_time_ref: float
+) -> tuple[str, ...]:
+    """Say so if the sidecar knows of a slice time that differs from the one in use."""
+    start = sidecar.number("StartTime")
+    if start is None or tr is None or abs(start / tr - slice_time_ref) < 0.01:
+        return ()
+    return (
+        f"{sidecar.origin['StartTime'].name}: StartTime {start:g} s suggests slice_time_ref="
+        f"{start / tr:.3g}; {slice_time_ref:g} is used",
+    )
+
+
+def _described(run: Run) -> list[str]:
+    source = run._source
+    if isinstance(source, ArrayScans):
+        parts = [f"{run.name}: {run.n_scans} scans × {source.n_voxels:,} columns"]
+    else:
+        grid = "×".join(str(n) for n in source.grid)
+        parts = [f"{run.name}: {run.n_scans} scans of {grid}"]
+        parts.append("mask computed" if run._mask is None else f"mask {_name(run._mask)}")
+    if run.tr is not None:
+        parts.append(f"tr {run.tr:g} s")
+    if run.events is not None:
+        kinds = [str(kind) for kind in pd.unique(run.events["trial_type"].dropna())]
+        of = ", ".join(kinds[:6]) + (", …" if len(kinds) > 6 else "")
+        parts.append(f"{len(run.events)} event{'s' * (len(run.events) != 1)} of {of}")
+    if run.confounds is not None:
+        parts.append(f"{run.confounds.shape[1]} confounds")
+    if run.smoothing_fwhm is not None:
+        parts.append(f"smoothing {run.smoothing_fwhm} mm")
+    if run.sample_mask is not None:
+        parts.append(f"{int(run.sample_mask.sum())} scans kept")
+    parts.append(f"scaling {run.scaling}")
+    return parts

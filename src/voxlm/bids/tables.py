@@ -1,0 +1,220 @@
+"""Events and confounds, from files or frames, as plain data frames."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from voxlm.design.events import check_events
+from voxlm.errors import DataError
+
+MISSING = ("n/a", "N/A", "NaN", "nan", "NA", "")
+SEPARATORS = {".tsv": "\t", ".csv": ","}
+EVENT = "event"  # the condition of events whose table has no trial_type
+
+
+def read_events(
+    source: object, role: str = "events"
+) -> tuple[pd.DataFrame, tuple[str, ...], Path | None]:
+    """Read a table of events.
+
+    Parameters
+    ----------
+    source : path or DataFrame
+        Columns ``onset`` and ``duration`` in seconds, ``trial_type`` (if there is none, every
+        event belongs to one condition called ``event``), and any others, which are kept.
+        ``n/a`` is a missing value.
+    role : str
+        What the table is called in messages.
+
+    Returns
+    -------
+    frame : DataFrame
+        A copy.
+    notes : tuple of str
+        What was assumed.
+    path : Path or None
+        The file, if it was one.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or separated otherwise than its name says, if column names repeat,
+        or if an onset, duration or other value cannot be one.
+
+    Examples
+    --------
+    >>> frame, notes, path = read_events(pd.DataFrame({"onset": [1.0], "duration": [0.5]}))
+    >>> frame.trial_type.tolist(), notes
+    (['event'], ("events: no trial_type column, so every event is of condition 'event'",))
+    """
+    frame, path = read_table(source, role)
+    where = str(path) if path else role
+    notes: tuple[str, ...] = ()
+    if "onset" in frame.columns and "trial_type" not in frame.columns:
+        frame["trial_type"] = EVENT
+        notes = (f"{where}: no trial_type column, so every event is of condition {EVENT!r}",)
+    return check_events(frame, where), notes, path
+
+
+def read_confounds(
+    source: object, n_scans: int, role: str = "confounds"
+) -> tuple[pd.DataFrame, Path | None]:
+    """Read a table of confounds, one row a scan.
+
+    Parameters
+    ----------
+    source : path or DataFrame
+        ``n/a`` is a missing value and stays one: only the columns that a formula uses have to be
+        complete.
+    n_scans : int
+        Number of scans of the run, T.
+    role : str
+        What the table is called in messages.
+
+    Returns
+    -------
+    frame : DataFrame
+        A copy, indexed from 0.
+    path : Path or None
+        The file, if it was one.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or separated otherwise than its name says, if column names repeat,
+        or if there are not as many rows as scans.
+    """
+    frame, path = read_table(source, role)
+    if len(frame) != n_scans:
+        raise DataError(
+            f"{path or role} has {len(frame)} rows, but the run has {n_scans} scans; confounds "
+            "need one row a scan. Is it the table of another run, or were scans removed from one "
+            "of the two? (To leave scans out, keep both whole and use sample_mask=)"
+        )
+    return frame, path
+
+
+def read_table(source: object, role: str) -> tuple[pd.DataFrame, Path | None]:
+    """Read a ``.tsv`` or ``.csv`` file, or copy a data frame.
+
+    Parameters
+    ----------
+    source : path or DataFrame
+        The table.
+    role : str
+        What it is called in messages.
+
+    Returns
+    -------
+    frame : DataFrame
+        Missing values are NaN.
+    path : Path or None
+        The file, if it was one.
+
+    Raises
+    ------
+    DataError
+        If it is neither, is missing or empty, is separated otherwise than its name says, has
+        rows longer than its first, or column names that are empty or repeat.
+    """
+    if isinstance(source, pd.DataFrame):
+        frame = source.rename(columns=str).reset_index(drop=True)
+        _check_names([str(name) for name in frame.columns], role)
+        return frame.replace("n/a", np.nan) if _has_na(frame) else frame, None
+    if not isinstance(source, (str, os.PathLike)):
+        raise DataError(
+            f"{role} must be a path (.tsv, .csv) or a DataFrame, got {type(source).__name__}"
+        )
+    path = Path(source).expanduser()
+    return _read_file(path, role), path
+
+
+def _has_na(frame: pd.DataFrame) -> bool:
+    return any((frame[name] == "n/a").any() for name in frame.select_dtypes(exclude="number"))
+
+
+def _read_file(path: Path, role: str) -> pd.DataFrame:
+    separator = _separator(path, role)
+    lines = _text(path, role).splitlines()
+    if not lines or not lines[0].strip():
+        raise DataError(f"{role} {path} is empty: expected a first line with the column names")
+    names = next(csv.reader([lines[0]], delimiter=separator))
+    _check_separator(path, names, separator, lines[0])
+    _check_names(names, f"{role} {path}")
+    _check_widths(path, lines, separator, len(names))
+    return pd.read_csv(
+        path,
+        sep=separator,
+        na_values=list(MISSING),
+        keep_default_na=False,
+        encoding="utf-8-sig",
+        skip_blank_lines=True,
+    ).rename(columns=lambda name: str(name).strip())
+
+
+def _separator(path: Path, role: str) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SEPARATORS:
+        raise DataError(
+            f"{role} {path}: tables are .tsv (tabs) or .csv (commas); rename the file, or read it "
+            "with pandas and give the DataFrame"
+        )
+    if not path.is_file():
+        beside = sorted(file.name for file in path.parent.glob(f"*{path.suffix}"))[:5]
+        raise DataError(
+            f"{role} {path} does not exist; {path.parent} has "
+            f"{', '.join(beside) if beside else f'no {path.suffix} files'}"
+        )
+    return SEPARATORS[suffix]
+
+
+def _text(path: Path, role: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{role} {path} is not UTF-8 text: {error.reason}") from error
+    except OSError as error:
+        raise DataError(f"{role} {path} cannot be read: {error.strerror}") from error
+
+
+def _check_separator(path: Path, names: list[str], separator: str, first: str) -> None:
+    other = {"\t": ",", ",": "\t"}[separator]
+    words = {"\t": "tabs", ",": "commas"}
+    if len(names) == 1 and other in first:
+        right = ".csv" if separator == "\t" else ".tsv"
+        raise DataError(
+            f"{path} is named {path.suffix} but its columns are separated by {words[other]}, not "
+            f"{words[separator]}: its first line is {first[:60]!r}. Rename it to {right}, or "
+            f"write it with {words[separator]}"
+        )
+
+
+def _check_names(names: list[str], where: str) -> None:
+    stripped = [name.strip() for name in names]
+    twice = [name for name, count in Counter(stripped).items() if count > 1]
+    if twice:
+        places = [str(at + 1) for at, name in enumerate(stripped) if name == twice[0]]
+        raise DataError(
+            f"{where}: the column name {twice[0]!r} stands {len(places)} times (columns "
+            f"{', '.join(places)}); rename or remove all but one"
+        )
+    if "" in stripped:
+        raise DataError(f"{where}: column {stripped.index('') + 1} has no name")
+
+
+def _check_widths(path: Path, lines: list[str], separator: str, width: int) -> None:
+    """Refuse rows with more or fewer fields than names: values would stand in wrong columns."""
+    if any('"' in line for line in lines):
+        return
+    for at, line in enumerate(lines[1:], start=2):
+        if line and line.count(separator) + 1 != width:
+            raise DataError(
+                f"{path}, line {at}: {line.count(separator) + 1} fields where the first line "
+                f"names {width} columns"
+            )

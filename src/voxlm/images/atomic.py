@@ -1,0 +1,139 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from voxlm.errors import DataError
+
+
+def _beside(path: Path) -> Path:
+    """Name a temporary neighbour that keeps the suffixes, as writers look at them."""
+    return path.with_name(f".{uuid.uuid4().hex[:12]}.{path.name}")
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path that becomes ``path`` when the block ends well.
+
+    Parameters
+    ----------
+    path : path
+        The file to be. Its folder is made if there is none.
+
+    Yields
+    ------
+    Path
+        Where to write, in the same folder and with the same suffixes.
+
+    Raises
+    ------
+    DataError
+        If ``path`` is a folder, or its folder cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replacing(folder / "a.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> [file.name for file in folder.iterdir()]
+    ['a.txt']
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise DataError(f"{target} is a folder; give the name of a file")
+    _make_folder(target.parent)
+    temporary = _beside(target)
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+@contextmanager
+def staging(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary folder whose files move into ``folder`` when the block ends well.
+
+    If the block raises, ``folder`` stays as it was. Files of the same name are replaced, others
+    are left alone.
+
+    Parameters
+    ----------
+    folder : path
+        The folder to be, made if there is none.
+
+    Yields
+    ------
+    Path
+        Where to write.
+
+    Raises
+    ------
+    DataError
+        If ``folder`` is a file, or cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "out"
+    >>> with staging(out) as temporary:
+    ...     _ = (temporary / "a.txt").write_text("whole")
+    >>> [file.name for file in out.iterdir()]
+    ['a.txt']
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise DataError(f"{target} is a file; give the name of a folder")
+    _make_folder(target.parent)
+    temporary = _beside(target)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in sorted(temporary.rglob("*")):
+            if file.is_file():
+                place = target / file.relative_to(temporary)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(place)
+        target.mkdir(exist_ok=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The file; an existing one is replaced.
+    content : bytes
+        All of it.
+
+    Returns
+    -------
+    Path
+        ``path``.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> Path:
+    """Write a UTF-8 text file whole or not at all; see :func:`write_bytes`."""
+    return write_bytes(path, content.encode("utf-8"))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the folder {folder}: {error.strerror}") from error

@@ -1,0 +1,175 @@
+"""Which voxels are in: a mask that was given, or one computed from the run."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from voxlm.errors import DataError
+from voxlm.images.nifti import SAME_MM
+from voxlm.images.opening import Opened, open_image
+from voxlm.images.smoothing import FWHM_PER_SIGMA
+from voxlm.images.stream import chunks
+from voxlm.kernels.gather import add_volume
+
+LOWER, UPPER = 0.2, 0.85  # fractions of the histogram between which the gap is looked for
+OPENING = 2  # steps of erosion and dilation
+MEAN_FWHM = 1.0  # voxels
+
+
+def open_mask(mask: object, bold: Opened) -> Opened:
+    """Open a mask as far as its header, and check that it lies on the run's grid.
+
+    Parameters
+    ----------
+    mask : path or nibabel image
+        With three axes (or a fourth of length 1).
+    bold : Opened
+        The run.
+
+    Returns
+    -------
+    Opened
+
+    Raises
+    ------
+    DataError
+        If it cannot be read or has another grid.
+    """
+    opened = open_image(mask, "mask")
+    shape = opened.shape[:3] if opened.shape[3:] in ((), (1,)) else opened.shape
+    same_place = np.allclose(opened.affine, bold.affine, rtol=0, atol=SAME_MM)
+    if shape != bold.grid or not same_place:
+        raise DataError(_other_grid(opened, bold))
+    return opened
+
+
+def read_mask(opened: Opened) -> NDArray[np.bool_]:
+    """Read a mask: voxels that are neither 0 nor NaN are in.
+
+    Parameters
+    ----------
+    opened : Opened
+        From :func:`open_mask`.
+
+    Returns
+    -------
+    ndarray of bool, shape (X, Y, Z)
+
+    Raises
+    ------
+    DataError
+        If no voxel is in, or the file is damaged.
+    """
+    with closing(chunks(opened)) as parts:
+        raw = next(parts).volumes[0]
+        values = raw.astype(np.float64) * opened.slope + opened.inter
+        list(parts)
+    inside = (values != 0) & ~np.isnan(values)
+    if not inside.any():
+        raise DataError(
+            f"mask {opened.name} is empty: all of its {inside.size:,} voxels are 0 or NaN"
+        )
+    return inside.reshape(opened.grid, order="F")
+
+
+def _other_grid(mask: Opened, bold: Opened) -> str:
+    def draw(opened: Opened) -> str:
+        rows = np.array2string(opened.affine, precision=4, suppress_small=True, prefix="    ")
+        return f"  shape {opened.shape}, affine\n    {rows}"
+
+    return (
+        f"the mask is on another grid than the bold\n"
+        f"mask {mask.name}\n{draw(mask)}\nbold {bold.name}\n{draw(bold)}\n"
+        "Resample the mask to the bold, e.g. nilearn.image.resample_to_img(mask, bold, "
+        'interpolation="nearest")'
+    )
+
+
+def mean_volume(bold: Opened) -> NDArray[np.float64]:
+    """Return the mean over scans, shape ``(X, Y, Z)``, reading the run once.
+
+    Parameters
+    ----------
+    bold : Opened
+        The run.
+    """
+    total = np.zeros(int(np.prod(bold.grid)))
+    with closing(chunks(bold)) as parts:
+        for part in parts:
+            for volume in part.volumes:
+                add_volume(volume, bold.slope, bold.inter, total)
+    return (total / bold.n_scans).reshape(bold.grid, order="F")
+
+
+def epi_mask(mean: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Find the brain in a mean echo-planar image.
+
+    The threshold is the middle of the widest gap between neighbouring values in the sorted image,
+    between its 20th and 85th percentile; what lies above is eroded, its largest connected part
+    taken, and the rim restored and closed [1]_.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (X, Y, Z)
+        Mean over scans. Values that are not finite count as 0.
+
+    Returns
+    -------
+    ndarray of bool, shape (X, Y, Z)
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+
+    References
+    ----------
+    .. [1] The histogram rule of T. Nichols, as ``nilearn.masking.compute_epi_mask`` has it.
+
+    Examples
+    --------
+    >>> mean = np.zeros((20, 20, 20))
+    >>> mean[4:16, 4:16, 4:16] = 100
+    >>> bool(epi_mask(mean)[10, 10, 10]), bool(epi_mask(mean)[0, 0, 0])
+    (True, False)
+    """
+    image = _smoothed(mean)
+    inside = image >= _gap(np.sort(image, axis=None))
+    inside = ndimage.binary_erosion(inside, iterations=OPENING)
+    if not inside.any():
+        raise DataError(
+            "no brain was found in the mean image: the computed mask is empty. "
+            "Is the run unprocessed or detrended? Give a mask with mask="
+        )
+    labels, n_parts = ndimage.label(inside)
+    if n_parts > 1:
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0
+        inside = labels == sizes.argmax()
+    inside = ndimage.binary_dilation(inside, iterations=2 * OPENING)
+    return np.asarray(ndimage.binary_erosion(inside, iterations=OPENING))
+
+
+def _smoothed(mean: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Smooth lightly; what was NaN ends as 0."""
+    not_a_number = np.isnan(mean)
+    image = np.where(np.isfinite(mean), mean, 0)
+    for axis in range(3):
+        image = ndimage.gaussian_filter1d(image, MEAN_FWHM / FWHM_PER_SIGMA, axis=axis)
+    image[not_a_number] = 0
+    return image
+
+
+def _gap(ordered: NDArray[np.floating]) -> float:
+    """Return the middle of the widest gap between neighbouring values."""
+    low = int(np.floor(LOWER * ordered.size))
+    high = min(int(np.floor(UPPER * ordered.size)), ordered.size - 1)
+    steps = np.diff(ordered[low : high + 1])
+    if steps.size == 0:
+        raise DataError(f"a grid of {ordered.size} voxels is too small to find a brain in")
+    widest = low + int(steps.argmax())
+    return 0.5 * float(ordered[widest] + ordered[widest + 1])
