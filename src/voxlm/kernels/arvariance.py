@@ -12,8 +12,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from voxlm.kernels.arone import factor_one, solve_one
 from voxlm.kernels.lagged import LaggedBasis
-from voxlm.kernels.lanes import FAST, LANES, factor, forward, load, subtract_dot, whitening
+from voxlm.kernels.lanes import (
+    FAST,
+    LANES,
+    add_weighted,
+    backward,
+    factor,
+    forward,
+    load,
+    whitening,
+    workspace,
+)
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
@@ -36,23 +47,30 @@ def contrast_covariance(basis: LaggedBasis, rho: Floats, C: Floats) -> Floats:
     -------
     ndarray, shape (Q, Q, V)
     """
-    rows = np.ascontiguousarray(C @ basis.Rinv)
-    out = np.empty((len(rows), len(rows), rho.shape[1]))
-
-    def work(start: int, stop: int) -> None:
-        _covariance_block(basis.gram, rho[:, start:stop], rows, out[:, :, start:stop])
-
-    over_blocks(rho.shape[1], BLOCK, work)
-    return out
+    return _covariance(basis, rho, C, diagonal=False)
 
 
 def contrast_variance(basis: LaggedBasis, rho: Floats, C: Floats) -> Floats:
     """Return only the diagonal of :func:`contrast_covariance`, shape ``(Q, V)``."""
+    return _covariance(basis, rho, C, diagonal=True)[0]
+
+
+def _covariance(basis: LaggedBasis, rho: Floats, C: Floats, *, diagonal: bool) -> Floats:
     rows = np.ascontiguousarray(C @ basis.Rinv)
-    out = np.empty((len(rows), rho.shape[1]))
+    edge_rows = np.ascontiguousarray(basis.Q[basis.near])
+    out = np.empty((1 if diagonal else len(rows), len(rows), rho.shape[1]))
 
     def work(start: int, stop: int) -> None:
-        _variance_block(basis.gram, rho[:, start:stop], rows, out[:, start:stop])
+        _covariance_block(
+            basis.gram,
+            basis.eigen,
+            basis.edges,
+            edge_rows,
+            rho[:, start:stop],
+            rows,
+            diagonal,
+            out[:, :, start:stop],
+        )
 
     over_blocks(rho.shape[1], BLOCK, work)
     return out
@@ -66,50 +84,35 @@ def _fill(rho, at, n, lanes, a):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _solve_row(A, row, z):  # type: ignore[no-untyped-def]
-    """Write ``L⁻¹ row``, the row shared by all lanes."""
-    for i in range(row.size):
-        zi = z[i]
-        for w in range(LANES):
-            zi[w] = row[i]
-    forward(A, z)
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _covariance_block(gram, rho, rows, out):  # type: ignore[no-untyped-def]
+def _covariance_block(gram, eigen, edges, edge_rows, rho, rows, diagonal, out):  # type: ignore[no-untyped-def]
+    """Solve for each row, and take products with the rows (or with itself alone)."""
     p, P, Q = rho.shape[0], gram.shape[2], rows.shape[0]
     lanes, a = np.empty((p, LANES)), np.empty((p + 1, LANES))
-    A, z = np.empty((P, P, LANES)), np.empty((Q, P, LANES))
+    A, inverse, spread, small = workspace(P, eigen.size, edges.shape[0])
+    z, scratch = np.empty((P, LANES)), np.empty((edges.shape[0], LANES))
     total = np.empty(LANES)
     for at in range(0, rho.shape[1], LANES):
         n = min(LANES, rho.shape[1] - at)
         _fill(rho, at, n, lanes, a)
-        factor(gram, a, A)
+        if eigen.size:
+            factor_one(eigen, edges, edge_rows, a, inverse, spread, small)
+        else:
+            factor(gram, a, A)
         for q in range(Q):
-            _solve_row(A, rows[q], z[q])
-            for r in range(q + 1):
+            for i in range(P):
+                z[i] = rows[q, i]
+            if eigen.size:
+                solve_one(inverse, spread, small, z, scratch)
+            else:
+                forward(A, z)
+                backward(A, z)
+            for r in range(q if diagonal else 0, q + 1):
                 for w in range(LANES):
                     total[w] = 0.0
-                subtract_dot(total, z[q], z[r], P)
+                add_weighted(total, rows[r], z, 0, P)
                 for w in range(n):
-                    out[q, r, at + w] = -total[w]
-                    out[r, q, at + w] = -total[w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _variance_block(gram, rho, rows, out):  # type: ignore[no-untyped-def]
-    p, P = rho.shape[0], gram.shape[2]
-    lanes, a = np.empty((p, LANES)), np.empty((p + 1, LANES))
-    A, z = np.empty((P, P, LANES)), np.empty((P, LANES))
-    total = np.empty(LANES)
-    for at in range(0, rho.shape[1], LANES):
-        n = min(LANES, rho.shape[1] - at)
-        _fill(rho, at, n, lanes, a)
-        factor(gram, a, A)
-        for q in range(rows.shape[0]):
-            _solve_row(A, rows[q], z)
-            for w in range(LANES):
-                total[w] = 0.0
-            subtract_dot(total, z, z, P)
-            for w in range(n):
-                out[q, at + w] = -total[w]
+                    if diagonal:
+                        out[0, q, at + w] = total[w]
+                    else:
+                        out[q, r, at + w] = total[w]
+                        out[r, q, at + w] = total[w]

@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from voxlm.kernels.arone import factor_one, solve_one
 from voxlm.kernels.lagged import LaggedBasis
 from voxlm.kernels.lanes import (
     FAST,
@@ -30,6 +31,7 @@ from voxlm.kernels.lanes import (
     load,
     times,
     whitening,
+    workspace,
 )
 from voxlm.kernels.sums import Sums
 from voxlm.kernels.threads import over_blocks
@@ -103,6 +105,7 @@ def fit_autoregressive(
     start_at = sums.projection + np.outer(basis.ones[0], offset)
     design = (
         basis.gram,
+        basis.eigen,
         basis.lag_gram,
         basis.ones,
         basis.pairs,
@@ -137,6 +140,7 @@ def fit_autoregressive(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _solve_block(  # type: ignore[no-untyped-def]
     gram,
+    eigen,
     lag_gram,
     ones,
     pairs,
@@ -168,7 +172,7 @@ def _solve_block(  # type: ignore[no-untyped-def]
     step = np.empty((P, LANES))
     b = np.empty((P, LANES))
     last = np.empty((P, LANES))
-    A = np.empty((P, P, LANES))
+    A, inverse, spread, small = workspace(P, eigen.size, edges.shape[0])
     whitened = np.empty((P, LANES))
     a = np.empty((p + 1, LANES))
     ssr = np.empty(LANES)
@@ -187,14 +191,26 @@ def _solve_block(  # type: ignore[no-untyped-def]
         times(first, e, step)
         if maxiter > 1:
             _coefficients(Rinv, start, step, last)
-            _yule_walker(lag_gram, ones, pairs, H, s, g, step, active, rho, b)
+            _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, b)
         for iteration in range(1, maxiter - 1):
-            _whitened_fit(gram, edges, edge_rows, H, g, e, rho, a, A, whitened, step, ssr)
+            whitening(rho, a)
+            _right_hand_side(edges, edge_rows, H, g, e, a, whitened, ssr)
+            if eigen.size:
+                factor_one(eigen, edges, edge_rows, a, inverse, spread, small)
+            else:
+                factor(gram, a, A)
+            _step(A, inverse, spread, small, whitened, step, ssr)
             _coefficients(Rinv, start, step, b)
             if _settle(b, last, rtol, active, n, iteration, at, iterations, converged):
                 break
-            _yule_walker(lag_gram, ones, pairs, H, s, g, step, active, rho, b)
-        _whitened_fit(gram, edges, edge_rows, H, g, e, rho, a, A, whitened, step, ssr)
+            _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, b)
+        whitening(rho, a)
+        _right_hand_side(edges, edge_rows, H, g, e, a, whitened, ssr)
+        if eigen.size:
+            factor_one(eigen, edges, edge_rows, a, inverse, spread, small)
+        else:
+            factor(gram, a, A)
+        _step(A, inverse, spread, small, whitened, step, ssr)
         _coefficients(Rinv, start, step, b)
         params[:, at : at + n] = b[:, :n]
         rho_out[:, at : at + n] = rho[:, :n]
@@ -208,8 +224,8 @@ def _coefficients(Rinv, start, step, b):  # type: ignore[no-untyped-def]
     for i in range(P):
         for w in range(LANES):
             b[i, w] = 0.0
-        add_weighted(b[i], Rinv[i], start, i, P)
-        add_weighted(b[i], Rinv[i], step, i, P)
+        add_weighted(b[i], Rinv[i], start, 0, P)
+        add_weighted(b[i], Rinv[i], step, 0, P)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -238,7 +254,7 @@ def _settle(b, last, rtol, active, n, iteration, at, iterations, converged):  # 
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _yule_walker(lag_gram, ones, pairs, H, s, g, step, active, rho, scratch):  # type: ignore[no-untyped-def]
+def _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, scratch):  # type: ignore[no-untyped-def]
     """Estimate ρ from the residuals of ``start + step``, in the lanes that are still active."""
     p, P = rho.shape[0], step.shape[0]
     gamma = np.empty((p + 1, LANES))
@@ -258,7 +274,12 @@ def _yule_walker(lag_gram, ones, pairs, H, s, g, step, active, rho, scratch):  #
                 mean[w] = sum_k[w] / pairs[0]
                 gamma[0, w] = cov[w] / pairs[0] - mean[w] * mean[w]
             continue
-        times(lag_gram[k], step, scratch)
+        if eigen.size:
+            for i in range(P):
+                for w in range(LANES):
+                    scratch[i, w] = eigen[i] * step[i, w]
+        else:
+            times(lag_gram[k], step, scratch)
         for i in range(P):
             d, half, h = step[i], scratch[i], H[(k - 1) * P + i]
             for w in range(LANES):
@@ -305,11 +326,9 @@ def _toeplitz_solve(gamma):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _whitened_fit(gram, edges, edge_rows, H, g, e, rho, a, A, z, step, ssr):  # type: ignore[no-untyped-def]
-    """Solve for the step from OLS to the whitened fit at ρ, and its sum of squares."""
-    p, P = rho.shape[0], step.shape[0]
-    whitening(rho, a)
-    factor(gram, a, A)
+def _right_hand_side(edges, edge_rows, H, g, e, a, z, ssr):  # type: ignore[no-untyped-def]
+    """Write the whitened Q'r and r'r of the OLS residuals r."""
+    p, P = a.shape[0] - 1, z.shape[0]
     for w in range(LANES):
         ssr[w] = 0.0
     for i in range(P):
@@ -333,16 +352,21 @@ def _whitened_fit(gram, edges, edge_rows, H, g, e, rho, a, A, z, step, ssr):  # 
             for w in range(LANES):
                 zi[w] += weight[w] * h[w]
     _remove_edges(edges, edge_rows, a, e, z, ssr)
-    for i in range(P):
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _step(A, inverse, spread, small, z, step, ssr):  # type: ignore[no-untyped-def]
+    """Solve for the step from OLS to the whitened fit, and take what it explains off ssr."""
+    step[:] = z
+    if inverse.shape[0]:
+        solve_one(inverse, spread, small, step, np.empty((spread.shape[0], LANES)))
+    else:
+        forward(A, step)
+        backward(A, step)
+    for i in range(step.shape[0]):
         si, zi = step[i], z[i]
         for w in range(LANES):
-            si[w] = zi[w]
-    forward(A, step)
-    for i in range(P):
-        si = step[i]
-        for w in range(LANES):
-            ssr[w] -= si[w] * si[w]
-    backward(A, step)
+            ssr[w] -= si[w] * zi[w]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")

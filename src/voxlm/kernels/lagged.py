@@ -25,6 +25,8 @@ from scipy.linalg import cho_factor, cho_solve, qr, solve_triangular
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+CLOSED_FORM = 8  # edge rows up to which AR(1) in closed form beats factoring
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaggedBasis:
@@ -35,7 +37,7 @@ class LaggedBasis:
     order : int
         p; 0 is ordinary least squares.
     Q, R, Rinv : ndarray, shapes (n, P), (P, P), (P, P)
-        The thin QR of the design, R upper triangular.
+        An orthonormal basis of the design, X = QR, and the inverse of R.
     segments : ndarray of int, shape (S, 2)
         Start and stop of each run of consecutive scans.
     reducer : ndarray, shape (n, P + p·P + 1 + p)
@@ -61,6 +63,10 @@ class LaggedBasis:
         Scans left after whitening.
     constant : bool
         Whether the constant lies in the span of the design.
+    eigen : ndarray, shape (P,) or (0,)
+        For AR(1) in closed form (:mod:`voxlm.kernels.arone`): the diagonal of ``T_1``, Q being
+        turned so that it is diagonal (R is then not triangular). Empty where the general way is
+        cheaper: other orders, many segments.
     """
 
     order: int
@@ -78,6 +84,7 @@ class LaggedBasis:
     first: Floats
     n_whitened: int
     constant: bool
+    eigen: Floats
 
     @property
     def n_columns(self) -> int:
@@ -110,7 +117,12 @@ def lagged_basis(X: Floats, order: int, segments: Ints | None = None) -> LaggedB
     n, P = X.shape
     cuts = np.array([[0, n]]) if segments is None else np.asarray(segments, dtype=np.int64)
     Q, R = qr(X, mode="economic")
-    Q, Rinv = np.ascontiguousarray(Q), solve_triangular(R, np.eye(P))
+    Rinv = solve_triangular(R, np.eye(P))
+    eigen = np.empty(0)
+    if order == 1 and 2 * len(cuts) <= CLOSED_FORM:
+        eigen, turn = np.linalg.eigh(_neighbours(Q, 1, cuts).T @ Q)
+        Q, R, Rinv = Q @ turn, turn.T @ R, Rinv @ turn
+    Q = np.ascontiguousarray(Q)
     shifted = [_neighbours(Q, k, cuts) for k in range(1, order + 1)]
     counts = [_neighbours(np.ones((n, 1)), k, cuts) for k in range(1, order + 1)]
     lag_gram = np.stack([2 * np.eye(P), *[Z.T @ Q for Z in shifted]])
@@ -134,6 +146,7 @@ def lagged_basis(X: Floats, order: int, segments: Ints | None = None) -> LaggedB
         first=_first_step(gram[0, 0], Q, edges, near),
         n_whitened=int(np.maximum(cuts[:, 1] - cuts[:, 0] - order, 0).sum()),
         constant=_spans_constant(Q),
+        eigen=eigen,
     )
 
 

@@ -106,9 +106,7 @@ def _since_cut(basis: LaggedBasis) -> NDArray[np.int64]:
     return np.concatenate([np.arange(stop - start) for start, stop in basis.segments])
 
 
-def sums_of_array(
-    basis: LaggedBasis, data: NDArray[Any], shift: Floats | None = None
-) -> Sums:
+def sums_of_array(basis: LaggedBasis, data: NDArray[Any], shift: Floats | None = None) -> Sums:
     """Reduce an array in memory.
 
     Parameters
