@@ -50,7 +50,7 @@ class Hypothesis:
     >>> columns = [Column(n, n, "task", n) for n in ("face", "house", "tool")]
     >>> print(hypothesis("(face + house)/2 - tool", columns))
     t: (face + house)/2 - tool
-      1/2 face + 1/2 house - tool = 0
+      1/2*face + 1/2*house - tool = 0
     """
 
     C: Array
@@ -137,17 +137,17 @@ def hypothesis(spec: Any, columns: Sequence[Column], kind: Kind | None = None) -
 
 
 def equation(weights: Array, null: float, names: Sequence[str]) -> str:
-    """Write one row as people write it.
+    """Write one row as a contrast text.
 
     Examples
     --------
     >>> equation(np.array([1.0, -0.5, 0.0]), 0.5, ["face", "house", "tool"])
-    'face - 1/2 house = 1/2'
+    'face - 1/2*house = 1/2'
     """
     words = ""
     for weight, name in zip(weights, names, strict=True):
         if weight:
-            size = "" if abs(weight) == 1 else f"{_written(abs(weight))} "
+            size = "" if abs(weight) == 1 else f"{_written(abs(weight))}*"
             sign = "-" if weight < 0 else "+"
             words += f" {sign} {size}{name}" if words else f"{'-' * (sign == '-')}{size}{name}"
     return f"{words} = {_written(null)}"
