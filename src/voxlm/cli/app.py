@@ -1,0 +1,47 @@
+"""The program ``voxlm`` and its commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import voxlm
+from voxlm.cli.demo import demo
+from voxlm.cli.explain import explain
+from voxlm.cli.fit import fit
+
+app = typer.Typer(
+    name="voxlm",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"voxlm {voxlm.__version__}")
+        raise typer.Exit
+
+
+@app.callback(help="Formula modelling for every voxel of an fMRI study.")
+def start(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options of the program itself; its help is the text above."""
+    del version
+
+
+app.command()(fit)
+app.command()(explain)
+app.command()(demo)
+
+
+def main() -> None:
+    """Run the program."""
+    app()

@@ -1,0 +1,41 @@
+"""Options that commands share, worded once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Model(StrEnum):
+    """Which noise the model has."""
+
+    lm = "lm"
+    glsar = "glsar"
+
+
+class ScalingName(StrEnum):
+    """What the data are divided by."""
+
+    percent = "percent"
+    grand_mean = "grand_mean"
+    none = "none"
+
+
+Formula = Annotated[str, typer.Argument(help='The model, such as "y ~ face + house + motion".')]
+Events = Annotated[
+    list[Path] | None,
+    typer.Option(help="Events table (.tsv, .csv); once a run, in the order of the images."),
+]
+Confounds = Annotated[
+    list[Path] | None,
+    typer.Option(help="Confounds table, a row a scan; once a run, in the order of the images."),
+]
+Hrf = Annotated[
+    str, typer.Option(help='Response of event terms without a tag, such as "glover + derivative".')
+]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -1,0 +1,73 @@
+"""Errors and warnings in words: one paragraph on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import typer
+
+from voxlm.errors import VoxlmError, VoxlmWarning
+
+#: The work could not be done: a file, a table, a formula or a design is not what it has to be.
+FAILED = 1
+#: The command was not understood: the same code as an unknown option.
+MISUSED = 2
+
+
+class MisuseError(VoxlmError):
+    """Options that do not go together."""
+
+
+@contextmanager
+def telling(debug: bool) -> Iterator[None]:
+    """Turn errors into a paragraph and an exit code; with ``debug``, let them pass.
+
+    Parameters
+    ----------
+    debug : bool
+        Show tracebacks.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", VoxlmWarning)
+            if not debug:
+                warnings.showwarning = _tell_warning
+            yield
+    except typer.Exit:
+        raise
+    except MisuseError as error:
+        if debug:
+            raise
+        typer.echo(f"voxlm: {error}", err=True)
+        raise typer.Exit(MISUSED) from error
+    except VoxlmError as error:
+        if debug:
+            raise
+        typer.echo(f"voxlm: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(
+            f"voxlm: unexpected {type(error).__name__}: {error}\n"
+            "the same command with --debug shows where it happened",
+            err=True,
+        )
+        raise typer.Exit(FAILED) from error
+
+
+def _tell_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say a warning of ours as a sentence; leave out others, which speak to programmers."""
+    del filename, lineno, file, line
+    if issubclass(category, VoxlmWarning):
+        typer.echo(f"voxlm: note: {message}", err=True)
