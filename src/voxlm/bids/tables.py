@@ -63,7 +63,7 @@ def read_events(
 
 
 def read_confounds(
-    source: object, n_scans: int, role: str = "confounds"
+    source: object, n_scans: int | None, role: str = "confounds"
 ) -> tuple[pd.DataFrame, Path | None]:
     """Read a table of confounds, one row a scan.
 
@@ -72,8 +72,8 @@ def read_confounds(
     source : path or DataFrame
         ``n/a`` is a missing value and stays one: only the columns that a formula uses have to be
         complete.
-    n_scans : int
-        Number of scans of the run, T.
+    n_scans : int or None
+        Number of scans of the run, T; None where there is no image to compare with.
     role : str
         What the table is called in messages.
 
@@ -91,7 +91,7 @@ def read_confounds(
         or if there are not as many rows as scans.
     """
     frame, path = read_table(source, role)
-    if len(frame) != n_scans:
+    if n_scans is not None and len(frame) != n_scans:
         raise DataError(
             f"{path or role} has {len(frame)} rows, but the run has {n_scans} scans; confounds "
             "need one row a scan. Is it the table of another run, or were scans removed from one "

@@ -1,0 +1,195 @@
+"""A question asked of a fit, answered at every voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxlm.analysis.verdict import Verdict, decide
+from voxlm.contrasts.estimable import check_estimable
+from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
+from voxlm.contrasts.statmap import StatMap, test
+from voxlm.design.columns import Design
+from voxlm.errors import DataError, did_you_mean
+from voxlm.images.space import Space
+from voxlm.kernels.tails import t_isf
+from voxlm.models.estimate import Estimate
+
+Floats = NDArray[np.float64]
+ContrastSpec = str | ArrayLike | Mapping[str, float] | Sequence[Any] | Hypothesis
+
+MAPS = ("effect", "se", "stat", "t", "F", "z", "p", "log10p")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Contrast:
+    """Effect, standard error, statistic, p and z of one question, at every voxel.
+
+    Parameters
+    ----------
+    hypothesis : Hypothesis
+        The rows of C, their null values, t or F.
+    result : StatMap
+        The numbers.
+    space : Space
+        Where the voxels lie.
+    """
+
+    hypothesis: Hypothesis
+    result: StatMap
+    space: Space
+
+    @property
+    def text(self) -> str:
+        """The contrast as asked."""
+        return self.hypothesis.text
+
+    @property
+    def kind(self) -> Literal["t", "F"]:
+        """The statistic."""
+        return self.hypothesis.kind
+
+    @property
+    def effect(self) -> Floats:
+        """``C b``: shape ``(V,)`` for a t, ``(Q, V)`` for an F."""
+        return self.result.effect[0] if self.kind == "t" else self.result.effect
+
+    @property
+    def se(self) -> Floats:
+        """Standard error of each row of the effect, shape as ``effect``."""
+        return self.result.se
+
+    @property
+    def stat(self) -> Floats:
+        """The t or F statistic, shape ``(V,)``."""
+        return self.result.stat
+
+    @property
+    def t(self) -> Floats:
+        """The t statistic, shape ``(V,)``; an error for a joint test."""
+        if self.kind != "t":
+            raise DataError(f"{self.text!r} is a joint test: it has F, not t")
+        return self.stat
+
+    @property
+    def F(self) -> Floats:  # noqa: N802
+        """The F statistic, shape ``(V,)``; the square of t for a single row."""
+        return self.stat if self.kind == "F" else self.stat**2
+
+    @property
+    def p(self) -> Floats:
+        """The p-value, two-sided for a t, shape ``(V,)``."""
+        return self.result.p
+
+    @property
+    def log10p(self) -> Floats:
+        """The base-10 logarithm of p, which does not underflow, shape ``(V,)``."""
+        return self.result.log10p
+
+    @property
+    def z(self) -> Floats:
+        """The normal score with the same tail, signed, shape ``(V,)``."""
+        return self.result.z
+
+    @property
+    def df(self) -> Any:
+        """Residual degrees of freedom."""
+        return self.result.df
+
+    @property
+    def df_num(self) -> int:
+        """Numerator degrees of freedom: the number of rows."""
+        return self.hypothesis.C.shape[0]
+
+    def conf_int(self, alpha: float = 0.05) -> Floats:
+        """Return the ``1 - alpha`` interval of the effect: lower bounds, then upper."""
+        half = float(t_isf(alpha / 2, self.df)[0]) * self.se
+        return np.stack([self.effect - half, self.effect + half])
+
+    def values(self, name: str) -> Floats:
+        """Return one of ``effect se stat t F z p log10p`` by name."""
+        if name not in MAPS:
+            raise DataError(f"no map called {name!r}; {did_you_mean(name, MAPS)}")
+        found: Floats = getattr(self, name)
+        return found
+
+    def image(self, name: str) -> Any:
+        """Return a map as an image of the kind the data were: NIfTI, or an array for arrays.
+
+        Parameters
+        ----------
+        name : {"effect", "se", "stat", "t", "F", "z", "p", "log10p"}
+        """
+        name, intent, df = self._intent(name)
+        return self.space.image(self.values(name), intent=intent, df=df)
+
+    def _intent(self, name: str) -> tuple[str, str | None, Any]:
+        """Resolve ``stat``, and say what a map's header declares."""
+        resolved = self.kind if name == "stat" else name
+        df = {"t": self.df, "F": (self.df_num, self.df)}.get(resolved)
+        return resolved, None if resolved == "log10p" else resolved, df
+
+    def save(self, prefix: str | PathLike[str]) -> list[Path]:
+        """Write effect, se, statistic, z and p maps as ``{prefix}_stat-{name}_statmap``.
+
+        Parameters
+        ----------
+        prefix : path
+            Folder and start of the names.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
+        start = Path(prefix)
+        suffix = ".nii.gz" if hasattr(self.space, "affine") else ".npy"
+        written = []
+        for name in ("effect", "se", self.kind, "z", "p"):
+            path = start.with_name(f"{start.name}_stat-{name}_statmap{suffix}")
+            _, intent, df = self._intent(name)
+            written.append(self.space.write(path, self.values(name), intent=intent, df=df))
+        return written
+
+    def correct(self, method: str = "fdr", alpha: float = 0.05) -> Verdict:
+        """Decide which voxels are significant.
+
+        Parameters
+        ----------
+        method : {"fdr", "bonferroni", "holm", "fdr_by", "none"}
+            ``fdr`` is Benjamini and Hochberg's.
+        alpha : float
+            The error rate to hold.
+
+        Returns
+        -------
+        Verdict
+        """
+        return decide(self, method, alpha)
+
+    def __repr__(self) -> str:
+        df = np.unique(np.asarray(self.df))
+        shown = f"{df[0]:g}" if df.size == 1 else f"{df.min():g} to {df.max():g}"
+        finite = self.stat[np.isfinite(self.stat)]
+        span = f"{finite.min():.3g} to {finite.max():.3g}" if finite.size else "no finite value"
+        freedom = f"{self.df_num}, {shown}" if self.kind == "F" else shown
+        return f"{self.hypothesis}\n{self.kind}({freedom}) at {finite.size:,} voxels: {span}"
+
+
+def ask(
+    estimate: Estimate,
+    design: Design,
+    space: Space,
+    spec: ContrastSpec,
+    kind: Literal["t", "F"] | None,
+) -> Contrast:
+    """Read a contrast over a design's columns, check it, and test it at every voxel."""
+    question = hypothesis(spec, design.columns, kind)
+    check_estimable(question.C, estimate.X, design.names)
+    return Contrast(question, test(estimate, question), space)

@@ -1,0 +1,310 @@
+"""A fitted run, with statsmodels' names and voxels last.
+
+Axes: T scans, n retained scans, V voxels, P columns, p order of the noise model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.analysis.contrast import Contrast, ContrastSpec, ask
+from voxlm.analysis.save import save_fit
+from voxlm.analysis.summary import describe_fit
+from voxlm.analysis.voxelwise import compare, refit, series
+from voxlm.bids.run import Run
+from voxlm.design.columns import Design
+from voxlm.errors import DataError
+from voxlm.kernels.tails import t_isf, t_to_p
+from voxlm.models.estimate import Estimate
+from voxlm.models.reduce import FITTED, REASONS
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit:
+    """A model fitted at every voxel of one run.
+
+    Made by :func:`voxlm.lm` and :func:`voxlm.glsar`. Attributes carry the names of statsmodels'
+    results; the last axis is the voxel. Voxels that could not be fitted are NaN everywhere and are
+    counted in ``left_out`` and in the summary.
+
+    Parameters
+    ----------
+    model : {"lm", "glsar"}
+        Which verb made it.
+    design : Design
+        The columns.
+    run : Run
+        The data.
+    estimate : Estimate
+        The numbers.
+    maxiter, rtol : int, float
+        Limits of the AR iteration.
+    """
+
+    model: str
+    design: Design
+    run: Run
+    estimate: Estimate
+    maxiter: int
+    rtol: float
+
+    @property
+    def formula(self) -> str:
+        """The formula as understood, with what it implies written out."""
+        return self.design.formula
+
+    @property
+    def params(self) -> Floats:
+        """Coefficients, shape ``(P, V)``."""
+        return self.estimate.params
+
+    @property
+    def scale(self) -> Floats:
+        """Residual variance, shape ``(V,)``."""
+        return self.estimate.scale
+
+    @property
+    def rho(self) -> Floats:
+        """AR coefficients, shape ``(p, V)``; no rows for :func:`voxlm.lm`."""
+        return self.estimate.rho
+
+    @property
+    def order(self) -> int:
+        """Order of the AR noise model; 0 for :func:`voxlm.lm`."""
+        return self.estimate.order
+
+    @property
+    def df_resid(self) -> float:
+        """Residual degrees of freedom."""
+        return self.estimate.df_resid
+
+    @property
+    def df_model(self) -> float:
+        """Columns, not counting the constant."""
+        return self.estimate.df_model
+
+    @property
+    def nobs(self) -> int:
+        """Scans used by the (whitened) fit."""
+        return self.estimate.nobs
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels, V."""
+        return int(self.estimate.scale.size)
+
+    @cached_property
+    def bse(self) -> Floats:
+        """Standard errors, shape ``(P, V)``."""
+        return self.estimate.bse()
+
+    @cached_property
+    def tvalues(self) -> Floats:
+        """Coefficients over their standard errors, shape ``(P, V)``."""
+        return self.params / self.bse
+
+    @cached_property
+    def pvalues(self) -> Floats:
+        """Two-sided p-values, shape ``(P, V)``."""
+        return np.stack([t_to_p(row, self.df_resid) for row in self.tvalues])
+
+    @cached_property
+    def rsquared(self) -> Floats:
+        """R² of the (whitened) fit as statsmodels defines it, shape ``(V,)``."""
+        return self.estimate.rsquared()
+
+    @cached_property
+    def fittedvalues(self) -> Floats:
+        """``X b`` at the retained scans, in the units of the fit, shape ``(n, V)``."""
+        return self.estimate.X @ self.params
+
+    @cached_property
+    def resid(self) -> Floats:
+        """Data less fitted values, in the units of the fit, shape ``(n, V)``."""
+        every = np.arange(self.n_voxels)
+        return series(self, every) - self.fittedvalues
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Why voxels were left out, and how many."""
+        counts = {why: int((self.estimate.status == code).sum()) for code, why in REASONS.items()}
+        return {why: count for why, count in counts.items() if count}
+
+    def cov_params(self) -> Floats:
+        """Return the covariance of the coefficients, shape ``(P, P, V)``."""
+        return self.estimate.vcov(np.eye(self.params.shape[0]))
+
+    def conf_int(self, alpha: float = 0.05) -> Floats:
+        """Return the bounds of the ``1 - alpha`` interval of each coefficient, ``(P, 2, V)``."""
+        half = float(t_isf(alpha / 2, self.df_resid)[0]) * self.bse
+        return np.stack([self.params - half, self.params + half], axis=1)
+
+    def predict(self, exog: Floats | pd.DataFrame | None = None) -> Floats:
+        """Return ``exog b``, shape ``(rows, V)``; the fitted values when ``exog`` is left out."""
+        if exog is None:
+            return self.fittedvalues
+        if isinstance(exog, pd.DataFrame):
+            missing = [name for name in self.design.names if name not in exog]
+            if missing:
+                raise DataError(f"exog lacks the columns {missing}")
+            exog = exog[list(self.design.names)].to_numpy(dtype=np.float64)
+        rows = np.asarray(exog, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self.params.shape[0]:
+            raise DataError(
+                f"exog has shape {rows.shape}; expected (rows, {self.params.shape[0]}), the "
+                f"columns being {list(self.design.names)}"
+            )
+        return rows @ self.params
+
+    def contrast(self, spec: ContrastSpec) -> Contrast:
+        """Ask a question of the coefficients.
+
+        Parameters
+        ----------
+        spec : str, array, dict or list of str
+            ``"face - house"``, ``"(face + house)/2 - tool"``, ``"face - house = 0.5"`` (t);
+            ``"face, house"``, ``"face = house"``, a matrix or a list (joint F); a vector over the
+            columns or ``{"face": 1, "house": -1}``.
+
+        Returns
+        -------
+        Contrast
+
+        Raises
+        ------
+        ContrastError
+            The text cannot be read, or the design cannot estimate it.
+        """
+        return ask(self.estimate, self.design, self.run.space, spec, kind=None)
+
+    def t_test(self, spec: ContrastSpec) -> Contrast:
+        """Test one row by t; as statsmodels' ``t_test``, at every voxel."""
+        return ask(self.estimate, self.design, self.run.space, spec, kind="t")
+
+    def f_test(self, spec: ContrastSpec) -> Contrast:
+        """Test rows jointly by F; as statsmodels' ``f_test``, at every voxel."""
+        return ask(self.estimate, self.design, self.run.space, spec, kind="F")
+
+    def wald_test(self, spec: ContrastSpec) -> Contrast:
+        """Test rows jointly; the same F as :meth:`f_test`."""
+        return self.f_test(spec)
+
+    def voxel(
+        self,
+        i: int | None = None,
+        j: int | None = None,
+        k: int | None = None,
+        *,
+        x: float | None = None,
+        y: float | None = None,
+        z: float | None = None,
+        mm: bool = False,
+    ) -> Any:
+        """Refit one voxel with statsmodels and return its own results object.
+
+        Parameters
+        ----------
+        i, j, k : int
+            Voxel indices in the image's grid; for arrays ``i`` alone, the column.
+        x, y, z : float
+            Instead, a position; in millimetres with ``mm=True``, else in voxel indices.
+        mm : bool
+            Whether ``x, y, z`` are millimetres.
+
+        Returns
+        -------
+        statsmodels.regression.linear_model.RegressionResults
+
+        Raises
+        ------
+        DataError
+            The position is outside the grid or the mask, or the voxel was left out.
+        """
+        at = self._position(i, j, k, x, y, z, mm)
+        status = int(self.estimate.status[at])
+        if status != FITTED:
+            raise DataError(f"this voxel was left out of the fit: {REASONS[status]}")
+        return refit(self, series(self, np.array([at]))[:, 0])
+
+    def _position(
+        self,
+        i: int | None,
+        j: int | None,
+        k: int | None,
+        x: float | None,
+        y: float | None,
+        z: float | None,
+        mm: bool,
+    ) -> int:
+        if x is not None and y is not None and z is not None:
+            if mm:
+                return self.run.space.index_mm(x, y, z)
+            return self.run.space.index(round(x), round(y), round(z))
+        if i is None:
+            raise DataError("say which voxel: voxel(i, j, k), or voxel(x=…, y=…, z=…, mm=True)")
+        return self.run.space.index(i, j, k)
+
+    def check(self, n: int = 50, seed: int = 0) -> pd.DataFrame:
+        """Refit random voxels with statsmodels; return the table of largest differences.
+
+        Parameters
+        ----------
+        n : int
+            Number of voxels.
+        seed : int
+            Chooses them.
+
+        Returns
+        -------
+        DataFrame
+            One row a quantity: largest relative and absolute difference, and the voxel.
+        """
+        return compare(self, n, seed)
+
+    def image(self, name: str) -> Any:
+        """Return one of ``rsquared``, ``scale``, ``rho`` or a column's name as an image."""
+        return self.run.space.image(self.map(name))
+
+    def map(self, name: str) -> Floats:
+        """Return the values behind :meth:`image`, shape ``(V,)`` or ``(p, V)``."""
+        if name in ("rsquared", "scale", "rho"):
+            values: Floats = getattr(self, name)
+            return values[0] if name == "rho" and self.order == 1 else values
+        if name in self.design.names:
+            return self.params[self.design.names.index(name)]
+        known = ["rsquared", "scale", "rho", *self.design.names]
+        raise DataError(f"no map called {name!r}; there are {known}")
+
+    def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
+        """Write maps, design, mask and provenance to a folder, whole or not at all.
+
+        Parameters
+        ----------
+        out : path
+            The folder; made if missing.
+        contrasts : iterable of str or Contrast, or a dict of them by name
+            Contrasts whose maps are written too.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
+        return save_fit(self, Path(out), contrasts)
+
+    def summary(self) -> str:
+        """Describe the fit: formula as understood, columns, scans, voxels."""
+        return describe_fit(self)
+
+    def __repr__(self) -> str:
+        return describe_fit(self)

@@ -1,0 +1,142 @@
+"""Several runs of one subject: one fit a run, combined by fixed effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from voxlm.analysis.contrast import Contrast, ContrastSpec
+from voxlm.analysis.fit import Fit
+from voxlm.analysis.save import save_fixed
+from voxlm.contrasts.combine import combine
+from voxlm.contrasts.estimable import check_estimable
+from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
+from voxlm.contrasts.statmap import wald
+from voxlm.errors import ContrastError, DataError
+from voxlm.images.space import Space, Volume
+
+Weighting = Literal["unweighted", "precision"]
+SAME_PLACE = 1e-3  # mm: affines that differ by less put every voxel in the same place
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FixedEffects:
+    """Fits of several runs, asked as one.
+
+    A contrast is read in every run's own columns and combined over runs: ``unweighted`` is their
+    mean; ``precision`` weights each run by the inverse of its covariance.
+
+    Parameters
+    ----------
+    fits : tuple of Fit
+        One a run; ``fixed[0]`` is the first.
+    """
+
+    fits: tuple[Fit, ...]
+
+    def __post_init__(self) -> None:
+        first = self.fits[0]
+        for fit in self.fits[1:]:
+            _check_same_space(first, fit)
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    def __iter__(self) -> Iterator[Fit]:
+        return iter(self.fits)
+
+    def __getitem__(self, run: int) -> Fit:
+        return self.fits[run]
+
+    @property
+    def space(self) -> Space:
+        """Where the voxels lie."""
+        return self.fits[0].run.space
+
+    @property
+    def df_resid(self) -> float:
+        """Residual degrees of freedom, summed over runs."""
+        return sum(fit.df_resid for fit in self.fits)
+
+    def contrast(self, spec: ContrastSpec, weighting: Weighting = "unweighted") -> Contrast:
+        """Ask a question of every run and combine the answers.
+
+        Parameters
+        ----------
+        spec : str, array, dict or list of str
+            As for :meth:`Fit.contrast`; read over each run's own columns.
+        weighting : {"unweighted", "precision"}
+            How runs are combined.
+
+        Returns
+        -------
+        Contrast
+            Its degrees of freedom are the sum of the runs'.
+        """
+        return self._ask(spec, None, weighting)
+
+    def t_test(self, spec: ContrastSpec, weighting: Weighting = "unweighted") -> Contrast:
+        """Test one row by t."""
+        return self._ask(spec, "t", weighting)
+
+    def f_test(self, spec: ContrastSpec, weighting: Weighting = "unweighted") -> Contrast:
+        """Test rows jointly by F: the Wald test of the combined effect."""
+        return self._ask(spec, "F", weighting)
+
+    def _ask(
+        self, spec: ContrastSpec, kind: Literal["t", "F"] | None, weighting: Weighting
+    ) -> Contrast:
+        questions = [self._read(spec, fit, kind) for fit in self.fits]
+        parts = []
+        for question, fit in zip(questions, self.fits, strict=True):
+            effect, cov = fit.estimate.effect(question.C), fit.estimate.vcov(question.C)
+            parts.append((effect, cov, fit.df_resid))
+        first = questions[0]
+        pooled = combine(parts, weighting)
+        result = wald(pooled.effect, pooled.cov, pooled.df, first.kind, first.null)
+        return Contrast(first, result, self.space)
+
+    def _read(self, spec: ContrastSpec, fit: Fit, kind: Literal["t", "F"] | None) -> Hypothesis:
+        try:
+            question = hypothesis(spec, fit.design.columns, kind)
+            check_estimable(question.C, fit.estimate.X, fit.design.names)
+        except ContrastError as error:
+            raise ContrastError(
+                f"{fit.run.name}: {error.message}", error.text, error.span, error.hint
+            ) from error
+        return question
+
+    def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
+        """Write each run's folder and the combined contrasts, whole or not at all."""
+        return save_fixed(self, Path(out), contrasts)
+
+    def summary(self) -> str:
+        """Describe every run's fit."""
+        return repr(self)
+
+    def __repr__(self) -> str:
+        head = f"{len(self)} runs, one fit a run, combined by fixed effects; df {self.df_resid:g}"
+        return "\n\n".join([head, *[f"{fit.run.name}\n{fit!r}" for fit in self.fits]])
+
+
+def _check_same_space(first: Fit, other: Fit) -> None:
+    a, b = first.run.space, other.run.space
+    where = f"{other.run.name} and {first.run.name}"
+    if isinstance(a, Volume) and isinstance(b, Volume):
+        if a.shape != b.shape or not np.allclose(a.affine, b.affine, atol=SAME_PLACE):
+            raise DataError(
+                f"{where} lie on different grids, {b.shape} and {a.shape}, with affines\n"
+                f"{b.affine}\n{a.affine}\nresample one to the other first"
+            )
+        if not np.array_equal(a.mask, b.mask):
+            raise DataError(
+                f"{where} have different masks, of {b.n_voxels:,} and {a.n_voxels:,} voxels; "
+                f"pass the same mask=… to every Run"
+            )
+    elif a.n_voxels != b.n_voxels:
+        raise DataError(f"{where} have {b.n_voxels:,} and {a.n_voxels:,} voxels")

@@ -1,0 +1,82 @@
+"""What was done to what: enough to do it again, and to know that it was the same."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxlm.images.inputs import Input
+from voxlm.models.reduce import FITTED
+
+if TYPE_CHECKING:
+    from voxlm.analysis.contrast import Contrast
+    from voxlm.analysis.fit import Fit
+
+PACKAGES = ("voxlm", "numpy", "scipy", "pandas", "nibabel", "formulaic", "numba", "isal")
+
+
+def provenance(fits: Sequence[Fit], contrasts: Mapping[str, Contrast]) -> str:
+    """Return the provenance of some fits and contrasts as JSON."""
+    record = {
+        "model": fits[0].model,
+        "noise": _noise(fits[0]),
+        "runs": [_run(fit) for fit in fits],
+        "contrasts": {name: _contrast(contrast) for name, contrast in contrasts.items()},
+        "versions": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+    }
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+
+
+def _noise(fit: Fit) -> dict[str, Any]:
+    if fit.order == 0:
+        return {"model": "independent"}
+    return {"model": "ar", "order": fit.order, "maxiter": fit.maxiter, "rtol": fit.rtol}
+
+
+def _run(fit: Fit) -> dict[str, Any]:
+    run, estimate = fit.run, fit.estimate
+    return {
+        "name": run.name,
+        "inputs": [_input(file) for file in run.inputs],
+        "formula": fit.formula,
+        "columns": list(fit.design.names),
+        "notes": [*run.notes, *fit.design.notes],
+        "tr": run.clock.tr,
+        "slice_time_ref": run.clock.slice_time_ref,
+        "smoothing_fwhm": run.smoothing_fwhm,
+        "scaling": run.scaling,
+        "n_scans": run.clock.n_scans,
+        "n_scans_kept": int(estimate.X.shape[0]),
+        "df_resid": fit.df_resid,
+        "voxels": {
+            "in_mask": fit.n_voxels,
+            "fitted": int((estimate.status == FITTED).sum()),
+            "left_out": fit.left_out,
+        },
+    }
+
+
+def _input(file: Input) -> dict[str, Any]:
+    return {
+        "role": file.role,
+        "path": str(file.path),
+        "bytes": file.size,
+        "sha256": file.sha256,
+    }
+
+
+def _contrast(contrast: Contrast) -> dict[str, Any]:
+    df = np.unique(np.asarray(contrast.df))
+    return {
+        "text": contrast.text,
+        "statistic": contrast.kind,
+        "rows": list(contrast.hypothesis.rows),
+        "df": df.tolist() if df.size > 1 else float(df[0]),
+        "df_num": contrast.df_num,
+    }

@@ -1,0 +1,81 @@
+"""A fit in words: the formula as understood, the columns, the scans, the voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voxlm.design.columns import Column
+from voxlm.models.reduce import FITTED
+
+if TYPE_CHECKING:
+    from voxlm.analysis.fit import Fit
+
+ROLES = {"task": "task", "confound": "confounds", "drift": "drift", "constant": "constant"}
+
+
+def describe_fit(fit: Fit) -> str:
+    """Return the summary that ``print(fit)`` shows."""
+    fitted = fit.estimate.status == FITTED
+    lines = [
+        f"{_title(fit)}",
+        f"formula   {fit.formula}",
+        *_columns(fit.design.columns),
+        f"scans     {_scans(fit)}",
+        f"voxels    {int(fitted.sum()):,} fitted of {fit.n_voxels:,}",
+        *[f"          {count:,} left out: {why}" for why, count in fit.left_out.items()],
+        f"df        {fit.df_resid:g} residual, {fit.df_model:g} model",
+    ]
+    if fit.order:
+        lines += _noise(fit, fitted)
+    if fitted.any():
+        lines.append(f"R²        {_quartiles(fit.rsquared[fitted])}")
+    lines += [f"note      {note}" for note in (*fit.run.notes, *fit.design.notes)]
+    return "\n".join(lines)
+
+
+def _title(fit: Fit) -> str:
+    noise = f"AR({fit.order}) noise (GLSAR)" if fit.order else "independent noise (OLS)"
+    units = {"percent": "percent of each voxel's mean", "grand_mean": "percent of the grand mean"}
+    return f"voxlm {fit.model}: {noise}, in {units.get(fit.run.scaling or '', 'the data’s units')}"
+
+
+def _columns(columns: Sequence[Column]) -> list[str]:
+    lines = []
+    for role, label in ROLES.items():
+        names = [column.name for column in columns if column.role == role]
+        if names:
+            lines.append(f"{label:<10}{len(names)}: {_list(names)}")
+    return lines
+
+
+def _list(names: list[str], most: int = 8) -> str:
+    shown = names if len(names) <= most else [*names[: most - 2], "…", names[-1]]
+    return ", ".join(shown)
+
+
+def _scans(fit: Fit) -> str:
+    clock = fit.run.clock
+    kept = fit.estimate.X.shape[0]
+    text = f"{kept} of {clock.n_scans}" if kept < clock.n_scans else f"{clock.n_scans}"
+    return f"{text} every {clock.tr:g} s, {fit.nobs} in the fit"
+
+
+def _noise(fit: Fit, fitted: np.ndarray) -> list[str]:
+    lines = [
+        f"rho[{k + 1}]    {_quartiles(fit.rho[k][fitted])}"
+        for k in range(fit.order)
+        if fitted.any()
+    ]
+    settled = int(fit.estimate.converged.sum())
+    return [
+        *lines,
+        f"iteration {settled:,} voxels settled to rtol={fit.rtol:g} within maxiter={fit.maxiter}",
+    ]
+
+
+def _quartiles(values: np.ndarray) -> str:
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return f"median {middle:.3f}, quartiles {low:.3f} to {high:.3f}"
