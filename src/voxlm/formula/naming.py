@@ -13,7 +13,7 @@ from voxlm.formula.lookup import Meaning, find
 from voxlm.formula.schema import Schema, Variable, label
 from voxlm.formula.syntax import Call, Name, Node, Number, Product, String, Sum, children, write
 from voxlm.formula.terms import Word
-from voxlm.formula.transforms import width
+from voxlm.formula.transforms import check_call, width
 from voxlm.formula.vocabulary import AXES, CODINGS, MOTION, SPREADING, is_difference
 
 SHOWN = {"events": "events", "confounds": "scans", "participants": "rows"}
@@ -80,6 +80,7 @@ class Namer:
             raise self.fail(f"{node.function} is a coding", node, f"write C(x, {node.function})")
         if is_constant(node.args[0]):
             raise self.fail(f"{node.function}() needs a column", node.args[0])
+        check_call(node, self.text)
         found = [(name, find(name, self.schema, self.text)) for name in columns_of(node)]
         for name, meaning in found:
             self.check_numeric(node, name, meaning)

@@ -14,10 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm.errors import FormulaError, did_you_mean
-from voxlm.formula.constants import constant, is_constant, number
+from voxlm.formula.constants import constant, is_constant, whole
 from voxlm.formula.engine import spread
 from voxlm.formula.schema import labels, numbers
-from voxlm.formula.syntax import Call, Name, Node, Number, Product, Sum, write
+from voxlm.formula.syntax import Call, Name, Node, Number, Product, Sum, children, write
 from voxlm.formula.vocabulary import ELEMENTWISE, SPREADING, STATEFUL
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,7 @@ OPTIONS = {
     "cr": ("df", "knots", "constraints", "lower_bound", "upper_bound"),
     "cc": ("df", "knots", "constraints", "lower_bound", "upper_bound"),
 }
+MAX_LAG = 100
 WHOLE = ("df", "degree")
 
 
@@ -209,11 +210,14 @@ def fit_moments(node: Call, known: Floats, table: Table) -> tuple[float, float]:
 
 def lag(node: Call, x: Floats, table: Table) -> Floats:
     """Shift values down by whole rows; the first rows have none."""
-    forbid_rest(node, table, (), positional=2)
-    steps = 1 if len(node.args) == 1 else int(number(node.args[1], table.text))
-    if not 0 <= steps < len(x):
-        raise table.fail(f"lag() takes a whole number from 0 to {len(x) - 1}", node)
+    steps = min(steps_of(node, table), len(x))
     return np.concatenate([np.full(steps, np.nan), x[: len(x) - steps]])
+
+
+def steps_of(node: Call, table: Table) -> int:
+    """Read by how many rows ``lag(x, n)`` shifts; by one unless it says."""
+    forbid_rest(node, table, (), positional=2)
+    return 1 if len(node.args) == 1 else whole(node.args[1], table.text, 0, MAX_LAG)
 
 
 def spreading(node: Call, x: Floats, table: Table, memory: Memory) -> Floats:
@@ -246,6 +250,32 @@ def spreading_options(node: Call, table: Table) -> dict[str, Any]:
             raise table.fail(f"{word} is a whole number from 1 to 50", given[word])
         options[word] = int(value)
     return options
+
+
+def check_call(node: Node, text: str) -> None:
+    """Check the arguments of a function and of those inside it, without any values.
+
+    Raises
+    ------
+    FormulaError
+        For arguments that a function does not know or cannot use.
+    """
+    table = Table(pd.DataFrame(), {}, text, {})
+    if isinstance(node, Call):
+        if node.function in ELEMENTWISE:
+            forbid_rest(node, table, ())
+        elif node.function in STATEFUL:
+            forbid_rest(node, table, ("within",))
+        elif node.function == "lag":
+            steps_of(node, table)
+        elif node.function in SPREADING:
+            spreading_options(node, table)
+        else:
+            raise table.fail(f"{node.function}() has no place inside a term", node)
+        check_call(node.args[0], text)
+        return
+    for child in children(node):
+        check_call(child, text)
 
 
 def width(node: Call, text: str) -> int:
