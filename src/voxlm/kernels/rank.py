@@ -62,10 +62,7 @@ def rank(X: Floats) -> int:
     >>> rank(np.array([[1.0, 1e-9, 1.0], [1.0, 0.0, 1.0], [1.0, 0.0, 1.0]]))
     2
     """
-    if X.size == 0:
-        return 0
-    values = np.linalg.svd(unit_columns(X), compute_uv=False)
-    return int(np.sum(values > tolerance(X.shape) * values[0])) if values[0] > 0 else 0
+    return _spectrum(X)[0]
 
 
 def null_space(X: Floats) -> Floats:
@@ -79,8 +76,18 @@ def null_space(X: Floats) -> Floats:
     array([[0.707],
            [0.707]])
     """
-    _, _, right = np.linalg.svd(unit_columns(X), full_matrices=True)
-    return np.asarray(right[rank(X) :].T)
+    found, right = _spectrum(X)
+    return np.asarray(right[found:].T)
+
+
+def _spectrum(X: Floats) -> tuple[int, Floats]:
+    """Return the rank and all right singular vectors, rows, from the small triangular factor."""
+    if X.size == 0:
+        return 0, np.eye(X.shape[1])
+    triangular = np.linalg.qr(unit_columns(X), mode="r")
+    _, values, right = np.linalg.svd(triangular, full_matrices=True)
+    found = int(np.sum(values > tolerance(X.shape) * values[0])) if values[0] > 0 else 0
+    return found, right
 
 
 def null_columns(X: Floats) -> tuple[int, ...]:
