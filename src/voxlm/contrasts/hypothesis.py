@@ -267,23 +267,28 @@ def _independent(
 ) -> tuple[Array, Array, tuple[str, ...]]:
     """Leave out rows that follow from earlier ones, and say so."""
     size = np.linalg.norm(C, axis=1)
-    unit, target = C / size[:, None], null / size
+    # Gram-Schmidt, twice for its rounding, carries the null values along with the rows.
+    left = np.column_stack([C, null]) / size[:, None]
+    basis = np.empty((0, C.shape[1] + 1))
     keep: list[int] = []
     notes: list[str] = []
-    for q in range(len(C)):
-        mix = np.linalg.lstsq(unit[keep].T, unit[q], rcond=None)[0] if keep else np.zeros(0)
-        if np.linalg.norm(unit[q] - mix @ unit[keep]) > REDUNDANT:
+    for q, row in enumerate(left):
+        for _ in range(2):
+            row = row - (basis[:, :-1] @ row[:-1]) @ basis
+        length = np.linalg.norm(row[:-1])
+        if length > REDUNDANT:
             keep.append(q)
+            basis = np.vstack([basis, row / length])
             continue
-        row = equation(C[q], float(null[q]), names.all)
-        if abs(target[q] - mix @ target[keep]) > REDUNDANT * (1 + abs(target[q])):
+        words = equation(C[q], float(null[q]), names.all)
+        if abs(row[-1]) > REDUNDANT * (1 + np.abs(left[:, -1]).max()):
             raise ContrastError(
-                f"row {q + 1}, {row}, contradicts the rows before it",
+                f"row {q + 1}, {words}, contradicts the rows before it",
                 text,
                 (0, len(text)),
                 "the null values of a joint test must be possible together",
             )
-        notes.append(f"row {q + 1}, {row}, follows from the rows before it and is left out")
+        notes.append(f"row {q + 1}, {words}, follows from the rows before it and is left out")
     return C[keep], null[keep], tuple(notes)
 
 

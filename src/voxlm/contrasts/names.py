@@ -19,14 +19,17 @@ class Lexicon:
     ----------
     entries : mapping of str to tuple of int
         Each name and the indices of the columns it stands for.
+    lengths : tuple of int
+        Lengths of the names, longest first; bare numbers are left to the arithmetic.
 
     Examples
     --------
-    >>> Lexicon({"left": (0,), "left-hand": (1,)}).match("left-hand - left", 0)
+    >>> lexicon({"left": (0,), "left-hand": (1,)}).match("left-hand - left", 0)
     'left-hand'
     """
 
     entries: Mapping[str, tuple[int, ...]]
+    lengths: tuple[int, ...]
 
     def match(self, text: str, at: int) -> str:
         """Return the longest name that stands at ``at`` in ``text``; empty if there is none."""
@@ -36,14 +39,21 @@ class Lexicon:
                 return word
         return ""
 
-    @property
-    def lengths(self) -> list[int]:
-        """Lengths of the names, longest first; bare numbers are left to the arithmetic."""
-        return sorted({len(name) for name in self.entries if not _is_number(name)}, reverse=True)
-
     def without(self, name: str) -> Lexicon:
         """Return the same names but one."""
-        return Lexicon({key: value for key, value in self.entries.items() if key != name})
+        return lexicon({key: value for key, value in self.entries.items() if key != name})
+
+
+def lexicon(entries: Mapping[str, tuple[int, ...]]) -> Lexicon:
+    """Make a lexicon of names.
+
+    Examples
+    --------
+    >>> lexicon({"face": (0,), "2": (1,), "rt": (2,)}).lengths
+    (4, 2)
+    """
+    lengths = {len(name) for name in entries if not _is_number(name)}
+    return Lexicon(entries, tuple(sorted(lengths, reverse=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +155,7 @@ class Names:
     def basis_words(self) -> Lexicon:
         """What ``basis()`` may be asked: conditions, column names, aliases."""
         conditions: dict[str, tuple[int, ...]] = dict.fromkeys(self.conditions, ())
-        return Lexicon({**conditions, **self.words.entries})
+        return lexicon({**conditions, **self.words.entries})
 
 
 def name_columns(columns: Sequence[Column]) -> Names:
@@ -161,7 +171,7 @@ def name_columns(columns: Sequence[Column]) -> Names:
     exact = _gather((column.name, i) for i, column in enumerate(columns))
     aliases = _gather((a, i) for i, column in enumerate(columns) for a in column.aliases)
     terms = _gather((column.term, i) for i, column in enumerate(columns))
-    return Names(tuple(columns), Lexicon({**aliases, **exact}), Lexicon(terms))
+    return Names(tuple(columns), lexicon({**aliases, **exact}), lexicon(terms))
 
 
 def unknown(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
@@ -22,6 +23,10 @@ UNDERFLOW = 1e-290
 # Hill's expansion is used where y**10 <= HILL * df**6; its relative error in z is then < 2e-13.
 HILL = 1e-6
 HILL_DF = 100.0
+# Interpolation pays from so many voxels of one df on, and holds its digits up to this t.
+MANY = 2_000
+NODES = 32
+FARTHEST = 1e3
 MAX_STEPS = 10_000
 NEWTON_STEPS = 60
 EPSILON = float(np.finfo(np.float64).eps)
@@ -48,6 +53,7 @@ def t_log_sf(t: ArrayLike, df: ArrayLike) -> Array:
     -----
     Wherever Hill's normalising expansion is exact to rounding it gives the tail, elsewhere the
     incomplete beta function, and its continued fraction where that underflows (DLMF 8.17.22).
+    Many voxels of one small df share a Chebyshev interpolation of those.
 
     Examples
     --------
@@ -242,12 +248,35 @@ def _t_tail(t: Array, nu: Array) -> tuple[Array, Array]:
         y = np.sqrt(a * np.log1p(t * t / nu))
         z = _hill(y, 48.0 * a * a)
         expand = (nu >= HILL_DF) & (y <= (HILL * nu**6) ** 0.1)
-    log_sf = special.log_ndtr(-z)
     rest = ~expand
+    near = rest & (t <= FARTHEST)
+    if np.count_nonzero(near) > MANY and np.all(nu == nu[0]):
+        z[near] = _one_df(t[near], float(nu[0]))
+        rest &= ~near
+    log_sf = special.log_ndtr(-z)
     if rest.any():
         log_sf[rest] = _t_log_tail(t[rest], nu[rest])
         z[rest] = -special.ndtri_exp(log_sf[rest])
     return log_sf, z
+
+
+def _one_df(t: Array, nu: float) -> Array:
+    """Give z of many t >= 0 that share their df, by Chebyshev interpolation.
+
+    With s = log(1 + t^2/df), z / sqrt(s) is so smooth in s that 32 nodes hold 13 digits for any df
+    and any t up to a thousand.
+    """
+    s = np.log1p(t * t / nu)
+    top = float(s.max())
+    if top == 0.0:
+        return np.zeros_like(t)
+
+    x = chebyshev.chebpts1(NODES)
+    at = top * (x + 1.0) / 2.0
+    log_sf = _t_log_tail(np.sqrt(nu * np.expm1(at)), np.full_like(at, nu))
+    shape = -special.ndtri_exp(log_sf) / np.sqrt(at)
+    series = np.linalg.solve(chebyshev.chebvander(x, NODES - 1), shape)
+    return np.asarray(chebyshev.chebval(2.0 / top * s - 1.0, series) * np.sqrt(s))
 
 
 def _hill(y: Array, b: Array) -> Array:
