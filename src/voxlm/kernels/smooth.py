@@ -20,6 +20,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 TRUNCATE = 4.0  # standard deviations
+TILE = 1024  # values of a sheet that stay in the first-level cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,45 +118,44 @@ def smoother(
 
 
 @njit(cache=True, nogil=True)
-def _load(volume, nx, ny, low, slope, inter, out):  # type: ignore[no-untyped-def]
-    """Copy the input box to float32, with 0 for what is not finite."""
-    nz_in, ny_in, nx_in = out.shape
-    for z in range(nz_in):
-        for y in range(ny_in):
+def _load(volume, nx, ny, low, places, slope, inter, out):  # type: ignore[no-untyped-def]
+    """Copy the input box to float32, rows continued as in a mirror, 0 for what is not finite."""
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
             base = low[0] + nx * ((low[1] + y) + ny * (low[2] + z))
             row = out[z, y]
-            for x in range(nx_in):
-                value = np.float32(np.float64(volume[base + x]) * slope + inter)
+            for x in range(places.size):
+                value = np.float32(np.float64(volume[base + places[x]]) * slope + inter)
                 row[x] = value if np.isfinite(value) else np.float32(0)
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _along_x(box, weights, source, out):  # type: ignore[no-untyped-def]
-    """Smooth every row; the padded row makes the inner loop one of shifted neighbours."""
-    n_out, n_taps = source.shape
-    padded = np.empty(n_out + n_taps - 1, dtype=np.float32)
-    middle = n_taps // 2
-    for z in range(box.shape[0]):
-        for y in range(box.shape[1]):
-            row = box[z, y]
-            for i in range(n_out):
-                padded[i] = row[source[i, 0]]
-            for k in range(1, n_taps):
-                padded[n_out - 1 + k] = row[source[n_out - 1, k]]
-            target = out[z, y]
-            for i in range(n_out):
-                target[i] = weights[middle] * padded[i + middle]
+def _along_x(sheets, weights, out):  # type: ignore[no-untyped-def]
+    """Smooth whole sheets as if they were one row: what the ends of rows then hold is not used.
+
+    ``sheets`` and ``out`` have shape ``(nz, ny * width)``; long loops are what SIMD wants.
+    """
+    middle = weights.size // 2
+    n = sheets.shape[1] - 2 * middle
+    for z in range(sheets.shape[0]):
+        for start in range(0, n, TILE):
+            # Slices that start at 0: an index that might be negative is not vectorised.
+            target = out[z, start : min(start + TILE, n)]
+            source = sheets[z, start : start + target.size + 2 * middle]
+            for i in range(target.size):
+                target[i] = weights[middle] * source[i + middle]
             for k in range(middle):
                 weight = weights[k]
-                for i in range(n_out):
-                    target[i] += weight * (padded[i + k] + padded[i + n_taps - 1 - k])
+                before, after = source[k:], source[2 * middle - k :]
+                for i in range(target.size):
+                    target[i] += weight * (before[i] + after[i])
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _along_y(box, weights, source, out):  # type: ignore[no-untyped-def]
     """Smooth across rows of each sheet."""
     n_out, n_taps = source.shape
-    nx = box.shape[2]
+    nx = out.shape[2]
     middle = n_taps // 2
     for z in range(box.shape[0]):
         for y in range(n_out):
@@ -213,12 +213,15 @@ def smooth(volume: NDArray[Any], plan: Smoother, slope: float, inter: float, out
     """
     x, y, z = plan.axes
     low = np.array([x.low, y.low, z.low])
-    loaded = np.empty((z.n_in, y.n_in, x.n_in), dtype=np.float32)
-    _load(volume, plan.shape[0], plan.shape[1], low, slope, inter, loaded)
-    rows = np.empty((z.n_in, y.n_in, x.source.shape[0]), dtype=np.float32)
-    _along_x(loaded, x.weights, x.source, rows)
-    sheets = np.empty((z.n_in, y.source.shape[0], rows.shape[2]), dtype=np.float32)
+    n_out = (z.source.shape[0], y.source.shape[0], x.source.shape[0])
+    # Every input place of a row, in order: the first tap of each output, then the last output's.
+    places_x = np.append(x.source[:, 0], x.source[-1, 1:])
+    loaded = np.empty((z.n_in, y.n_in, places_x.size), dtype=np.float32)
+    _load(volume, plan.shape[0], plan.shape[1], low, places_x, slope, inter, loaded)
+    rows = np.empty_like(loaded)
+    _along_x(loaded.reshape(z.n_in, -1), x.weights, rows.reshape(z.n_in, -1))
+    sheets = np.empty((z.n_in, n_out[1], n_out[2]), dtype=np.float32)
     _along_y(rows, y.weights, y.source, sheets)
-    box = np.empty((z.source.shape[0], *sheets.shape[1:]), dtype=np.float32)
+    box = np.empty(n_out, dtype=np.float32)
     _along_z(sheets, z.weights, z.source, box)
     gather(box.reshape(-1), plan.source, 1.0, 0.0, out)
