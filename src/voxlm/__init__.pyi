@@ -1,13 +1,21 @@
+from . import hrf as hrf
+from . import simulate as simulate
 from .analysis.contrast import Contrast as Contrast
 from .analysis.explain import explain as explain
-from .analysis.fit import Fit as Fit
 from .analysis.firstlevel import design as design
 from .analysis.firstlevel import glsar as glsar
 from .analysis.firstlevel import lm as lm
+from .analysis.fit import Fit as Fit
+from .analysis.fixed import FixedEffects as FixedEffects
 from .analysis.verdict import Verdict as Verdict
 from .bids.run import Run as Run
+from .design.columns import Column as Column
+from .design.columns import Design as Design
+from .errors import ContrastError as ContrastError
+from .errors import DataError as DataError
+from .errors import DesignError as DesignError
+from .errors import FormulaError as FormulaError
 from .errors import VoxlmError as VoxlmError
-from . import hrf as hrf
-from . import simulate as simulate
+from .errors import VoxlmWarning as VoxlmWarning
 
 __version__: str

@@ -151,7 +151,7 @@ def _reduce_block(
     since_cut: NDArray[np.int64],
 ) -> None:
     P, p = basis.n_columns, basis.order
-    rows = np.empty(data.shape)
+    rows: Floats = np.empty(data.shape)
     _subtract(data, sums.shift[at], data[0], sums.varies[at], rows)
     projection = basis.Q.T @ rows
     sums.mean[at] = _mean(basis, rows, projection)
