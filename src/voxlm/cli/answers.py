@@ -43,7 +43,11 @@ class Answer:
         lines = [str(self.contrast), str(self.verdict)]
         if self.verdict.n_significant:
             table = self.verdict.table()
-            lines.append(table.head(MOST_CLUSTERS).to_string(index=False))
+            lines.append(
+                table.head(MOST_CLUSTERS).to_string(
+                    index=False, na_rep="", float_format="{:.4g}".format
+                )
+            )
             if len(table) > MOST_CLUSTERS:
                 lines.append(f"… {len(table) - MOST_CLUSTERS} more clusters")
         return "\n".join(lines)

@@ -25,6 +25,7 @@ from voxlm.cli.options import (
 from voxlm.cli.telling import MisuseError, telling
 
 # The program answers --help and explains misuse without loading what computes and draws.
+rehearsal = lazy_loader.load("voxlm.cli.rehearsal", suppress_warning=True)
 conclusion = lazy_loader.load("voxlm.cli.conclusion", suppress_warning=True)
 
 
@@ -102,12 +103,16 @@ def fit(
             smoothing_fwhm=smoothing_fwhm,
             scaling=None if scaling is ScalingName.none else scaling.value,
         )
+        questions = contrast or []
+        rehearsal.rehearse(formula, runs, questions, hrf=hrf, correct=correct, alpha=alpha)
         progress = sys.stderr.isatty() and not as_json
         verb = vx.lm if model is Model.lm else vx.glsar
-        fitted = verb(formula, runs, hrf=hrf, progress=progress, **noise)
+        fitted = verb(
+            formula, runs[0] if len(runs) == 1 else runs, hrf=hrf, progress=progress, **noise
+        )
         conclusion.conclude(
             fitted,
-            contrast or [],
+            questions,
             correct=correct,
             alpha=alpha,
             check=check,
@@ -126,16 +131,15 @@ def _noise(model: Model, **given: float | None) -> dict[str, Any]:
     return named
 
 
-def _runs(bold: Sequence[Path], **options: Any) -> Any:
-    """Pair images with their tables, and make one Run, or a list of them."""
+def _runs(bold: Sequence[Path], **options: Any) -> list[vx.Run]:
+    """Pair images with their tables."""
     events = _one_a_run("--events", options.pop("events"), len(bold))
     confounds = _one_a_run("--confounds", options.pop("confounds"), len(bold))
     masks = _masks(options.pop("mask"), len(bold))
-    runs = [
+    return [
         vx.Run(image, events=shown, confounds=courses, mask=inside, **options)
         for image, shown, courses, inside in zip(bold, events, confounds, masks, strict=True)
     ]
-    return runs[0] if len(runs) == 1 else runs
 
 
 def _one_a_run(option: str, paths: list[Path] | None, n_runs: int) -> Sequence[Path | None]:

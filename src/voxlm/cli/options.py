@@ -24,7 +24,9 @@ class ScalingName(StrEnum):
     none = "none"
 
 
-Formula = Annotated[str, typer.Argument(help='The model, such as "y ~ face + house + motion".')]
+Formula = Annotated[
+    str, typer.Argument(metavar="FORMULA", help='The model, such as "y ~ face + house + motion".')
+]
 Events = Annotated[
     list[Path] | None,
     typer.Option(help="Events table (.tsv, .csv); once a run, in the order of the images."),

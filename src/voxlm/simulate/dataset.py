@@ -96,7 +96,7 @@ def study(
     seed: int = 0,
     *,
     n_runs: int = 1,
-    n_scans: int = 240,
+    n_scans: int = 300,
     tr: float = 2.0,
     shape: tuple[int, int, int] = (40, 48, 36),
     voxel_mm: float = 4.0,
