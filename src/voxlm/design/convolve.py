@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from voxlm.errors import DataError, DesignError
 from voxlm.formula.coding import Coded, code, fill
 from voxlm.formula.schema import CONDITION, labels
 from voxlm.formula.terms import EventTerm, Resolved
-from voxlm.hrf import Response, named
+from voxlm.hrf import Response, as_response
 from voxlm.kernels.convolve import (
     OVERSAMPLING,
     Reading,
@@ -76,16 +76,10 @@ def task_block(resolved: Resolved, events: pd.DataFrame | None, clock: Clock) ->
     matrix, columns = [], []
     for k, column in enumerate(coded):
         term = resolved.events[column.term]
-        response = response_value(term.tag.response if term.tag else resolved.hrf)
+        response = as_response(term.tag.response if term.tag else resolved.hrf)
         matrix.append(regressors(grid, amplitudes[keep, k], response))
         columns += records(column, term, response)
     return Block(np.hstack(matrix), tuple(columns), tuple(notes))
-
-
-def response_value(response: Any) -> Response:
-    """Return a response as a value."""
-    found: Response = named(response) if isinstance(response, str) else response
-    return found
 
 
 def event_amplitudes(coded: Sequence[Coded], events: pd.DataFrame, resolved: Resolved) -> Floats:
@@ -140,7 +134,7 @@ def regressors(grid: Grid, heights: Floats, response: Response) -> Floats:
     # An event of height 0 adds nothing; most events belong to other conditions.
     used = heights != 0
     steps = Steps(grid.steps.up[used], grid.steps.down[used])
-    lead = response.lead(OVERSAMPLING)
+    lead = response.lead(grid.tr, OVERSAMPLING)
     columns = [
         respond(steps, heights[used, None], kernel, grid.reading, lead)
         for kernel in response.kernels(grid.tr, OVERSAMPLING)

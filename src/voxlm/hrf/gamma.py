@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from voxlm.errors import VoxlmError
+from voxlm.hrf.response import Verbs
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ MODIFIERS = ("derivative", "dispersion")
 
 
 @dataclass(frozen=True, slots=True)
-class DoubleGamma:
+class DoubleGamma(Verbs):
     """A peak less an undershoot, each a gamma density.
 
     Parameters
@@ -74,7 +75,7 @@ class DoubleGamma:
         """Derivatives are made orthogonal to the response itself."""
         return True
 
-    def lead(self, oversampling: int) -> int:  # noqa: ARG002
+    def lead(self, tr: float, oversampling: int) -> int:  # noqa: ARG002
         """Return 0: the response is read where it falls."""
         return 0
 
