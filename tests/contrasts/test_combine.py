@@ -69,6 +69,13 @@ def test_equals_dense_gls(Q):
         )
 
 
+def test_blocks_of_voxels_join_without_a_seam():
+    made = [(np.tile(e, 200), np.tile(c, 200), df) for e, c, df in runs(2)]
+    found, few = combine(made, "precision"), combine(runs(2), "precision")
+    np.testing.assert_array_equal(found.effect, np.tile(few.effect, 200))
+    np.testing.assert_array_equal(found.cov, np.tile(few.cov, 200))
+
+
 @pytest.mark.parametrize("weighting", ["unweighted", "precision"])
 def test_nan_in_a_run_is_nan_in_all(weighting):
     made = runs(2)

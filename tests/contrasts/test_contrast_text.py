@@ -1,5 +1,8 @@
 """Contrast text to rows: a table of what is read, a table of what is refused."""
 
+import contextlib
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -255,6 +258,33 @@ def test_any_text_is_read_or_refused_with_a_sentence(text):
     assert h.C.any(axis=1).all()
     assert np.isfinite(h.C).all()
     assert np.isfinite(h.null).all()
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_texts_are_read_or_refused_in_time():
+    rng = np.random.default_rng(20)
+    pieces = [*NAMES, *WORDS, *SIGNS, "tool", *map(chr, range(32, 127))]
+    lengths = rng.integers(0, 25, 100_000)
+    slowest = 0.0
+    for n in lengths:
+        text = "".join(pieces[i] for i in rng.integers(0, len(pieces), n))
+        start = time.perf_counter()
+        with contextlib.suppress(ContrastError):
+            hypothesis(text, COLUMNS)
+        slowest = max(slowest, time.perf_counter() - start)
+    assert slowest < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "piece", ["face,", "-", "(", "face=", "basis(face),", "face + ", "1e9*", "`"]
+)
+def test_no_text_takes_long(piece):
+    text = (piece * 4000)[: 4000 - 5] + " face"
+    start = time.perf_counter()
+    with contextlib.suppress(ContrastError):
+        hypothesis(text, COLUMNS)
+    assert time.perf_counter() - start < 1.0
 
 
 WEIGHTS = st.lists(st.fractions(-20, 20, max_denominator=12), min_size=3, max_size=3)

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from nilearn.glm.contrasts import Contrast
 from numpy.linalg import inv
 
 from voxlm.contrasts import hypothesis, statmap
 from voxlm.design.columns import Column
 from voxlm.errors import ContrastError
+from voxlm.models.linear import fit_linear
 
 # The same arithmetic in another order: a few eps times the condition of X'X.
 RTOL = 1e-10
+# nilearn takes z from a rounded p, which near p = 0.5 and p = 1 holds few digits of it.
+NILEARN_Z_RTOL, NILEARN_Z_ATOL = 1e-8, 1e-9
+# A t near 0 loses digits of its estimate by cancellation.
+FIT_RTOL = 1e-9
 NAMES = ("face", "house", "tool", "constant")
 COLUMNS = [Column(name, name, "task", name) for name in NAMES]
 T, V = 80, 12
@@ -84,6 +90,45 @@ def test_f_equals_f_test(fit, text):
     np.testing.assert_allclose(10**s.log10p, s.p, rtol=RTOL)
 
 
+@dataclass(frozen=True)
+class Scans:
+    """A run in memory."""
+
+    array: np.ndarray
+
+    @property
+    def n_scans(self):
+        return self.array.shape[0]
+
+    @property
+    def n_voxels(self):
+        return self.array.shape[1]
+
+    @property
+    def dtype(self):
+        return self.array.dtype
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_equals_statsmodels_on_the_fits_of_this_package(fit, order):
+    noise = np.random.default_rng(8).standard_normal((T + 1, V))
+    Y = fit.Y + noise[1:] + 0.5 * noise[:-1]
+    estimate = fit_linear(Scans(Y), fit.X, order=order)
+    t, F = hypothesis("face - house = 0.1", COLUMNS), hypothesis("face = house = tool", COLUMNS)
+    s_t, s_f = statmap.test(estimate, t), statmap.test(estimate, F)
+    for v in range(V):
+        if order:
+            peer = sm.GLSAR(Y[:, v], fit.X, rho=order).iterative_fit(3, rtol=1e-4)
+        else:
+            peer = sm.OLS(Y[:, v], fit.X).fit()
+        expected = peer.t_test((t.C, t.null))
+        assert s_t.stat[v] == pytest.approx(float(expected.tvalue[0, 0]), rel=FIT_RTOL)
+        assert s_t.p[v] == pytest.approx(float(expected.pvalue), rel=FIT_RTOL)
+        expected = peer.f_test((F.C, F.null))
+        assert s_f.stat[v] == pytest.approx(float(expected.fvalue), rel=FIT_RTOL)
+        assert s_f.p[v] == pytest.approx(float(expected.pvalue), rel=FIT_RTOL)
+
+
 def test_redundant_rows_give_the_f_of_the_rest(fit):
     few = statmap.test(fit, hypothesis("face = house = tool", COLUMNS))
     many = statmap.test(fit, hypothesis("face=house, house=tool, tool=face", COLUMNS))
@@ -124,6 +169,23 @@ def test_df_per_voxel():
     s = statmap.wald(effect, cov, df, "t")
     assert s.p[0] > s.p[1]
     assert np.isnan(s.stat[2])
+
+
+@pytest.mark.parametrize("kind", ["t", "F"])
+@pytest.mark.parametrize("df", [18.0, 195.0])
+def test_z_equals_nilearn_where_its_does_not_saturate(kind, df):
+    rng = np.random.default_rng(3)
+    Q = 1 if kind == "t" else 3
+    effect = rng.standard_normal((Q, 500)) * np.geomspace(0.1, 30, 500)
+    cov = np.repeat(np.eye(Q)[:, :, None], 500, axis=2)
+    s = statmap.wald(effect, cov, df, kind)
+    peer = Contrast(effect, np.ones(500), dim=Q, dof=df, stat_type=kind)
+    np.testing.assert_allclose(s.stat, peer.stat(), rtol=RTOL)
+    np.testing.assert_allclose(s.z, peer.z_score(), rtol=NILEARN_Z_RTOL, atol=NILEARN_Z_ATOL)
+    # nilearn's p is one-sided.
+    half = s.p / 2 if kind == "t" else s.p
+    upper = (s.stat > 0) | (kind == "F")
+    np.testing.assert_allclose(half[upper], peer.p_value()[upper], rtol=1e-8)
 
 
 def test_shapes_are_checked():

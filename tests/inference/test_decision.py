@@ -57,7 +57,7 @@ P_VALUES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(p=P_VALUES, method=st.sampled_from(list(PEER)), alpha=st.sampled_from([0.01, 0.05, 0.5]))
 def test_equals_statsmodels_with_ties_and_at_the_bounds(p, method, alpha):
     found = correct(p, method, alpha)

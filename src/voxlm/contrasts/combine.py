@@ -13,6 +13,9 @@ from voxlm.kernels.small import inverse
 
 Array = NDArray[np.float64]
 
+# Voxels inverted at a time: their matrices stay in cache.
+BLOCK = 2_048
+
 
 class Effect(NamedTuple):
     """An effect at every voxel.
@@ -75,15 +78,25 @@ def combine(
         effect = sum((run[0] for run in runs[1:]), start=runs[0][0]) / R
         cov = sum((run[1] for run in runs[1:]), start=runs[0][1]) / R**2
         return Effect(effect, cov, df)
-    Q, V = runs[0][0].shape
-    weight_sum, weighted = np.zeros((Q, Q, V)), np.zeros((Q, V))
+    effect, cov = np.empty_like(runs[0][0]), np.empty_like(runs[0][1])
+    for start in range(0, runs[0][0].shape[1], BLOCK):
+        part = slice(start, start + BLOCK)
+        effect[:, part], cov[:, :, part] = _precision(
+            [(run[0][:, part], run[1][:, :, part]) for run in runs]
+        )
+    return Effect(effect, cov, df)
+
+
+def _precision(runs: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Combine a block of voxels with the inverse of each covariance matrix as weight."""
+    weight_sum, weighted = np.zeros_like(runs[0][1]), np.zeros_like(runs[0][0])
     with np.errstate(invalid="ignore", divide="ignore"):
-        for effect_r, cov_r, _ in runs:
-            weight = inverse(cov_r)
+        for effect, cov in runs:
+            weight = inverse(cov)
             weight_sum += weight
-            weighted += np.einsum("ijv,jv->iv", weight, effect_r)
+            weighted += np.einsum("ijv,jv->iv", weight, effect)
         cov = inverse(weight_sum)
-    return Effect(np.einsum("ijv,jv->iv", cov, weighted), cov, df)
+    return np.einsum("ijv,jv->iv", cov, weighted), cov
 
 
 def _check(runs: Sequence[tuple[Array, Array, float | Array]], weighting: str) -> None:

@@ -133,8 +133,8 @@ class Names:
         return tuple(members)
 
     def _basis_anchor(self, word: str, text: str, span: Span) -> int:
-        known = [*self.words.entries, *self.conditions]
         if word not in self.words.entries:
+            known = dict.fromkeys([*self.conditions, *self.words.entries])
             raise unknown(word, known, text, span, "condition")
         index = self.column(word, text, span)
         if self.columns[index].role != "task":
