@@ -126,7 +126,7 @@ def read_table(source: object, role: str) -> tuple[pd.DataFrame, Path | None]:
     if isinstance(source, pd.DataFrame):
         frame = source.rename(columns=str).reset_index(drop=True)
         _check_names([str(name) for name in frame.columns], role)
-        return frame.replace("n/a", np.nan) if _has_na(frame) else frame, None
+        return _without_na(frame), None
     if not isinstance(source, (str, os.PathLike)):
         raise DataError(
             f"{role} must be a path (.tsv, .csv) or a DataFrame, got {type(source).__name__}"
@@ -135,8 +135,15 @@ def read_table(source: object, role: str) -> tuple[pd.DataFrame, Path | None]:
     return _read_file(path, role), path
 
 
-def _has_na(frame: pd.DataFrame) -> bool:
-    return any((frame[name] == "n/a").any() for name in frame.select_dtypes(exclude="number"))
+def _without_na(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn the text ``n/a`` into a missing value, and what is then all numbers into numbers."""
+    for name in frame.select_dtypes(exclude=["number", "bool", "category"]).columns:
+        missing = (frame[name] == "n/a").to_numpy(dtype=bool, na_value=False)
+        if missing.any():
+            column = frame[name].astype(object).mask(missing, np.nan)
+            numbers = pd.to_numeric(column, errors="coerce")
+            frame[name] = numbers if (numbers.isna() == column.isna()).all() else column
+    return frame
 
 
 def _read_file(path: Path, role: str) -> pd.DataFrame:

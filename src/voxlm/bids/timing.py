@@ -13,7 +13,8 @@ from voxlm.errors import DataError
 AGREE_S = 1e-3  # repetition times closer than this are the same: headers and sidecars round
 LONGEST_S = 100.0  # a header's number above this is not seconds, whatever its unit says
 UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
-NO_UNIT = "the header names no unit"
+NO_UNIT = "header, which names no unit"
+UNSET = 1.0  # what the field holds in a file in which nobody set it
 PLACEHOLDER = "1 without a unit is what files carry when nobody set it"
 HOW = (
     "Correct the one that is wrong: the sidecar in its file, the header by "
@@ -49,9 +50,8 @@ def repetition_time(
     """Find the repetition time in seconds.
 
     The argument comes first, then the BIDS sidecar, then the header, whose unit (s, ms, µs) is
-    honoured; all that are given have to agree within a millisecond. A header with no time unit is
-    not believed against another source, and not at all if it says 1, the value that files carry
-    when nobody set one.
+    honoured; all that are given have to agree within a millisecond. A header that says 1 and names
+    no unit is not believed: files carry that when nobody set it.
 
     Parameters
     ----------
@@ -84,14 +84,26 @@ def repetition_time(
     sure = [claim for claim in claims if not claim.doubt]
     for claim in sure[1:]:
         if abs(claim.seconds - sure[0].seconds) > AGREE_S:
+            aside = " (1 is also what a header says when nobody set it)" if _unset(claim) else ""
             raise DataError(
-                f"{name}: the repetition time is contradictory: {sure[0]}, {claim}. {HOW}"
+                f"{name}: the repetition time is contradictory: {sure[0]}, {claim}{aside}. {HOW}"
             )
-    if sure:
-        return sure[0].seconds, _passed_over(sure[0], claims, name)
-    if claims and claims[0].doubt == NO_UNIT:
-        return claims[0].seconds, (f"{name}: repetition time {claims[0]}, taken as seconds",)
-    raise DataError(_missing(claims, header, name))
+    if not sure:
+        raise DataError(_missing(claims, header, name))
+    return sure[0].seconds, _passed_over(sure[0], claims, name) + _assumed(sure, name)
+
+
+def _unset(claim: Claim) -> bool:
+    return claim.who.startswith("header") and abs(claim.seconds - UNSET) <= AGREE_S
+
+
+def _assumed(sure: list[Claim], name: str) -> tuple[str, ...]:
+    """Say so if all rests on a header that may not mean it."""
+    if sure[0].who == NO_UNIT:
+        return (f"{name}: repetition time {sure[0]}, taken as seconds",)
+    if _unset(sure[0]):
+        return (f"{name}: repetition time {sure[0]}, as headers also say when nobody set it",)
+    return ()
 
 
 def _passed_over(used: Claim, claims: list[Claim], name: str) -> tuple[str, ...]:
@@ -141,16 +153,11 @@ def _of_header(header: Any) -> Claim | None:
     if not np.isfinite(number) or number <= 0:
         return None
     seconds = round(number * UNITS.get(unit, 1.0), 9)
-    who = f"header, in {unit}" if unit in UNITS else "header"
-    return Claim(seconds, who, _doubt(seconds, unit))
-
-
-def _doubt(seconds: float, unit: str) -> str:
     if seconds > LONGEST_S:
-        return f"too long for seconds, though its unit is {unit}"
-    if unit == "unknown":
-        return PLACEHOLDER if abs(seconds - 1.0) <= AGREE_S else NO_UNIT
-    return ""
+        return Claim(seconds, "header", f"too long for seconds, though its unit is {unit}")
+    if unit in UNITS:
+        return Claim(seconds, f"header, in {unit}")
+    return Claim(seconds, NO_UNIT, PLACEHOLDER if abs(seconds - UNSET) <= AGREE_S else "")
 
 
 def _missing(claims: list[Claim], header: Any, name: str) -> str:
