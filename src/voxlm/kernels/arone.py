@@ -13,7 +13,29 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from voxlm.kernels.lanes import FAST, LANES
+from voxlm.kernels.lanes import FAST, LANES, factor
+
+CANCELLED = 10.0  # reciprocal pivot: beyond it more than two digits would be lost
+
+
+@njit(cache=True, nogil=True)
+def workspace(P, E):  # type: ignore[no-untyped-def]
+    """Allocate for either way: the full matrix, and D⁻¹, D⁻¹U and the small matrix."""
+    return (
+        np.empty((P, P, LANES)),
+        np.empty((P, LANES)),
+        np.empty((E, P, LANES)),
+        np.empty((E, E, LANES)),
+    )
+
+
+@njit(cache=True, nogil=True)
+def factor_either(gram, eigen, edges, edge_rows, a, A, inverse, spread, small):  # type: ignore[no-untyped-def]
+    """Factor the whitened X'X in closed form where that is exact; tell whether it was."""
+    if eigen.size and factor_one(eigen, edges, edge_rows, a, inverse, spread, small):
+        return True
+    factor(gram, a, A)
+    return False
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -21,7 +43,9 @@ def factor_one(eigen, edges, edge_rows, a, inverse, spread, small):  # type: ign
     """Write the inverse diagonal, the spread edge rows, and the factor of the small matrix.
 
     ``inverse`` (P, W) is D⁻¹; ``spread`` (E, P, W) is D⁻¹u_e for each edge row u_e; ``small``
-    (E, E, W) is the Cholesky factor of ``I - U'D⁻¹U``, reciprocals on its diagonal.
+    (E, E, W) is the Cholesky factor of ``I - U'D⁻¹U``, reciprocals on its diagonal. Returns
+    whether the digits suffice in all lanes: near a unit root the rank-one terms all but cancel
+    the diagonal, and the general factor keeps more.
     """
     P, E = eigen.size, edges.shape[0]
     for i in range(P):
@@ -49,6 +73,11 @@ def factor_one(eigen, edges, edge_rows, a, inverse, spread, small):  # type: ign
                 for w in range(LANES):
                     entry[w] += 1.0
     _cholesky(small)
+    worst = 0.0
+    for row in range(E):
+        for w in range(LANES):
+            worst = max(worst, small[row, row, w])
+    return worst < CANCELLED
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")

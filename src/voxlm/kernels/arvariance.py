@@ -12,18 +12,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.arone import factor_one, solve_one
+from voxlm.kernels.arone import factor_either, solve_one, workspace
 from voxlm.kernels.lagged import LaggedBasis
 from voxlm.kernels.lanes import (
     FAST,
     LANES,
     add_weighted,
     backward,
-    factor,
     forward,
     load,
     whitening,
-    workspace,
 )
 from voxlm.kernels.threads import over_blocks
 
@@ -88,20 +86,17 @@ def _covariance_block(gram, eigen, edges, edge_rows, rho, rows, diagonal, out): 
     """Solve for each row, and take products with the rows (or with itself alone)."""
     p, P, Q = rho.shape[0], gram.shape[2], rows.shape[0]
     lanes, a = np.empty((p, LANES)), np.empty((p + 1, LANES))
-    A, inverse, spread, small = workspace(P, eigen.size, edges.shape[0])
+    A, inverse, spread, small = workspace(P, edges.shape[0])
     z, scratch = np.empty((P, LANES)), np.empty((edges.shape[0], LANES))
     total = np.empty(LANES)
     for at in range(0, rho.shape[1], LANES):
         n = min(LANES, rho.shape[1] - at)
         _fill(rho, at, n, lanes, a)
-        if eigen.size:
-            factor_one(eigen, edges, edge_rows, a, inverse, spread, small)
-        else:
-            factor(gram, a, A)
+        closed = factor_either(gram, eigen, edges, edge_rows, a, A, inverse, spread, small)
         for q in range(Q):
             for i in range(P):
                 z[i] = rows[q, i]
-            if eigen.size:
+            if closed:
                 solve_one(inverse, spread, small, z, scratch)
             else:
                 forward(A, z)

@@ -19,19 +19,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.arone import factor_one, solve_one
+from voxlm.kernels.arone import factor_either, solve_one, workspace
 from voxlm.kernels.lagged import LaggedBasis
 from voxlm.kernels.lanes import (
     FAST,
     LANES,
     add_weighted,
     backward,
-    factor,
     forward,
     load,
     times,
     whitening,
-    workspace,
 )
 from voxlm.kernels.sums import Sums
 from voxlm.kernels.threads import over_blocks
@@ -172,7 +170,7 @@ def _solve_block(  # type: ignore[no-untyped-def]
     step = np.empty((P, LANES))
     b = np.empty((P, LANES))
     last = np.empty((P, LANES))
-    A, inverse, spread, small = workspace(P, eigen.size, edges.shape[0])
+    A, inverse, spread, small = workspace(P, edges.shape[0])
     whitened = np.empty((P, LANES))
     a = np.empty((p + 1, LANES))
     ssr = np.empty(LANES)
@@ -195,22 +193,16 @@ def _solve_block(  # type: ignore[no-untyped-def]
         for iteration in range(1, maxiter - 1):
             whitening(rho, a)
             _right_hand_side(edges, edge_rows, H, g, e, a, whitened, ssr)
-            if eigen.size:
-                factor_one(eigen, edges, edge_rows, a, inverse, spread, small)
-            else:
-                factor(gram, a, A)
-            _step(A, inverse, spread, small, whitened, step, ssr)
+            closed = factor_either(gram, eigen, edges, edge_rows, a, A, inverse, spread, small)
+            _step(closed, A, inverse, spread, small, whitened, step, ssr)
             _coefficients(Rinv, start, step, b)
             if _settle(b, last, rtol, active, n, iteration, at, iterations, converged):
                 break
             _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, b)
         whitening(rho, a)
         _right_hand_side(edges, edge_rows, H, g, e, a, whitened, ssr)
-        if eigen.size:
-            factor_one(eigen, edges, edge_rows, a, inverse, spread, small)
-        else:
-            factor(gram, a, A)
-        _step(A, inverse, spread, small, whitened, step, ssr)
+        closed = factor_either(gram, eigen, edges, edge_rows, a, A, inverse, spread, small)
+        _step(closed, A, inverse, spread, small, whitened, step, ssr)
         _coefficients(Rinv, start, step, b)
         params[:, at : at + n] = b[:, :n]
         rho_out[:, at : at + n] = rho[:, :n]
@@ -355,10 +347,10 @@ def _right_hand_side(edges, edge_rows, H, g, e, a, z, ssr):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _step(A, inverse, spread, small, z, step, ssr):  # type: ignore[no-untyped-def]
+def _step(closed, A, inverse, spread, small, z, step, ssr):  # type: ignore[no-untyped-def]
     """Solve for the step from OLS to the whitened fit, and take what it explains off ssr."""
     step[:] = z
-    if inverse.shape[0]:
+    if closed:
         solve_one(inverse, spread, small, step, np.empty((spread.shape[0], LANES)))
     else:
         forward(A, step)

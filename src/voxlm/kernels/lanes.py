@@ -131,13 +131,3 @@ def backward(A, z):  # type: ignore[no-untyped-def]
             zj, c = z[j], A[i, j]
             for w in range(LANES):
                 zj[w] -= c[w] * zi[w]
-
-
-@njit(cache=True, nogil=True)
-def workspace(P, closed, E):  # type: ignore[no-untyped-def]
-    """Allocate what either way of solving needs; what the other needs is empty."""
-    if closed:
-        full = np.empty((0, 0, LANES))
-        return full, np.empty((P, LANES)), np.empty((E, P, LANES)), np.empty((E, E, LANES))
-    none = np.empty((0, 0, LANES))
-    return np.empty((P, P, LANES)), np.empty((0, LANES)), none, none
