@@ -133,6 +133,10 @@ def test_many_voxels_of_one_df_equal_voxels_taken_one_by_one(df):
     p = np.array([tails.t_to_p(value, df)[0] for value in t])
     np.testing.assert_allclose(tails.t_to_p(t, df), p, rtol=SCIPY_RTOL)
     assert not tails.t_to_z(np.zeros(6000), df).any()
+    tiny = np.full(6000, 1e-160)
+    np.testing.assert_allclose(tails.t_to_z(tiny, df), 0, atol=1e-15)
+    table = t.reshape(2, -1)
+    np.testing.assert_array_equal(tails.t_to_z(table, df).ravel(), tails.t_to_z(t, df))
 
 
 def test_df_per_voxel_equals_df_by_voxel():

@@ -23,10 +23,10 @@ UNDERFLOW = 1e-290
 # Hill's expansion is used where y**10 <= HILL * df**6; its relative error in z is then < 2e-13.
 HILL = 1e-6
 HILL_DF = 100.0
-# Interpolation pays from so many voxels of one df on, and holds its digits up to this t.
+# Interpolation pays from so many voxels of one df on, and holds its digits between these t.
 MANY = 2_000
 NODES = 32
-FARTHEST = 1e3
+NEAREST, FARTHEST = 1e-6, 1e3
 MAX_STEPS = 10_000
 NEWTON_STEPS = 60
 EPSILON = float(np.finfo(np.float64).eps)
@@ -249,9 +249,9 @@ def _t_tail(t: Array, nu: Array) -> tuple[Array, Array]:
         z = _hill(y, 48.0 * a * a)
         expand = (nu >= HILL_DF) & (y <= (HILL * nu**6) ** 0.1)
     rest = ~expand
-    near = rest & (t <= FARTHEST)
-    if np.count_nonzero(near) > MANY and np.all(nu == nu[0]):
-        z[near] = _one_df(t[near], float(nu[0]))
+    near = rest & (t >= NEAREST) & (t <= FARTHEST)
+    if np.count_nonzero(near) > MANY and np.all(nu == nu.flat[0]):
+        z[near] = _one_df(t[near], float(nu.flat[0]))
         rest &= ~near
     log_sf = special.log_ndtr(-z)
     if rest.any():
@@ -268,9 +268,6 @@ def _one_df(t: Array, nu: float) -> Array:
     """
     s = np.log1p(t * t / nu)
     top = float(s.max())
-    if top == 0.0:
-        return np.zeros_like(t)
-
     x = chebyshev.chebpts1(NODES)
     at = top * (x + 1.0) / 2.0
     log_sf = _t_log_tail(np.sqrt(nu * np.expm1(at)), np.full_like(at, nu))
