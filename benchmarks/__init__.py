@@ -1,0 +1,1 @@
+"""How fast voxlm is, against its peers, on one machine in one run: ``python -m benchmarks``."""

@@ -1,0 +1,78 @@
+"""Work done in a process of its own; prints one line of JSON.
+
+``python -m benchmarks.child import | first-call | ours FOLDER OUT | nilearn FOLDER OUT``.
+Nothing is imported before the work asks for it: what a library costs to load is measured too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.study import Study
+
+
+def peak_mb() -> float:
+    """Return the peak resident memory of this process in MB (10⁶ bytes).
+
+    ``ru_maxrss`` is not used: on Linux it starts from the parent's, as it outlives ``exec``.
+    """
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise RuntimeError("/proc/self/status does not give VmHWM; peak memory needs Linux")
+
+
+def import_voxlm() -> dict[str, float]:
+    """Time ``import voxlm`` alone."""
+    start = time.perf_counter()
+    importlib.import_module("voxlm")
+    return {"seconds": time.perf_counter() - start}
+
+
+def first_call() -> dict[str, float]:
+    """Time the first fit and contrast of a process, on data so small that they cost nothing.
+
+    numpy and ``voxlm`` are imported before the clock starts; all else that the verbs load, and
+    the compiled kernels, which come from the cache on disk, are in.
+    """
+    np = importlib.import_module("numpy")
+    vx = importlib.import_module("voxlm")
+    pd = importlib.import_module("pandas")
+    events = pd.DataFrame({"onset": [4.0, 20.0], "duration": 2.0, "trial_type": "face"})
+    data = np.random.default_rng(0).normal(100, 1, (40, 20))
+    start = time.perf_counter()
+    run = vx.Run(data, events, tr=2.0)
+    loaded = time.perf_counter()
+    vx.glsar("y ~ face", run).contrast("face").z.sum()
+    done = time.perf_counter()
+    return {"seconds": done - start, "run": loaded - start, "fit": done - loaded}
+
+
+def ours(folder: str, out: str) -> dict[str, float]:
+    """Go from files to a map with voxlm; report the peak memory."""
+    work = importlib.import_module("benchmarks.ours")
+    work.file_to_map(Study(Path(folder)), Path(out))
+    return {"mb": peak_mb()}
+
+
+def nilearn(folder: str, out: str) -> dict[str, float]:
+    """Go from files to a map with nilearn; report the peak memory."""
+    work = importlib.import_module("benchmarks.peer_nilearn")
+    work.nilearn_file(Study(Path(folder)), Path(out), None, 1)
+    return {"mb": peak_mb()}
+
+
+JOBS: dict[str, Any] = {
+    "import": import_voxlm,
+    "first-call": first_call,
+    "ours": ours,
+    "nilearn": nilearn,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(JOBS[sys.argv[1]](*sys.argv[2:])))
