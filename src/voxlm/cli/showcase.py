@@ -69,6 +69,9 @@ def show(out: Path, *, seed: int, as_json: bool) -> None:
     typer.echo(f"{fitted}\n")
     for each in judged:
         typer.echo(f"{each.answer.contrast.text}: {each.answer.verdict}\n{each.score}\n")
+    typer.echo(
+        f"rho        mean {np.nanmean(fitted.rho[0]):.3f}, truth {made.truth.rho.mean():.3f}"
+    )
     typer.echo(f"study      {made.folder}\nresults    {results}\npictures   {_pictures(results)}")
 
 
