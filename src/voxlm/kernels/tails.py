@@ -16,13 +16,17 @@ from scipy import special
 
 Array = NDArray[np.float64]
 
-# Above this a t is a normal, and an F a chi-squared, to the last bit for any |t| < 1e4.
-INFINITE_DF = 1e20
+# From here on a t is a normal to the last bit, for any |t| < 1e6.
+INFINITE_DF = 1e30
+# From here on an F is a chi-squared to 1e-7 of its p for F < 50, and the beta function no better.
+CHI_SQUARED_DF = 1e10
 # Smallest tail taken from scipy; below it the continued fraction works on the logarithm.
 UNDERFLOW = 1e-290
 # Hill's expansion is used where y**10 <= HILL * df**6; its relative error in z is then < 2e-13.
 HILL = 1e-6
 HILL_DF = 100.0
+# Finite statistics beyond this are taken as this: their squares would overflow.
+LARGEST = 1e140
 # Interpolation pays from so many voxels of one df on, and holds its digits between these t.
 MANY = 2_000
 NODES = 32
@@ -221,13 +225,14 @@ def _f_log_density(f: Array, q: Array, nu: Array) -> Array:
     chi = half_q * np.log(half_q * f) - half_q * f - special.gammaln(half_q)
     odds = q * f / nu
     beta = half_q * np.log(odds) - (half_q + half_nu) * np.log1p(odds)
-    return np.where(nu >= INFINITE_DF, chi, beta - special.betaln(half_q, half_nu))
+    return np.where(nu >= CHI_SQUARED_DF, chi, beta - special.betaln(half_q, half_nu))
 
 
 def _broadcast(t: ArrayLike, df: ArrayLike) -> tuple[Array, Array]:
     stat, nu = np.broadcast_arrays(
         np.atleast_1d(np.asarray(t, dtype=np.float64)), np.asarray(df, dtype=np.float64)
     )
+    stat = np.where(np.isfinite(stat), np.clip(stat, -LARGEST, LARGEST), stat)
     return stat, np.where(nu > 0, np.minimum(nu, INFINITE_DF), np.nan)
 
 
@@ -238,6 +243,7 @@ def _broadcast_f(f: ArrayLike, df_num: ArrayLike, df: ArrayLike) -> tuple[Array,
         np.asarray(df, dtype=np.float64),
     )
     nu = np.where((nu > 0) & (q > 0), np.minimum(nu, INFINITE_DF), np.nan)
+    stat = np.where(np.isfinite(stat), np.minimum(stat, LARGEST), stat)
     return np.where(stat >= 0, stat, np.nan), q, nu
 
 
@@ -308,7 +314,7 @@ def _t_log_tail(t: Array, nu: Array) -> Array:
 
 def _f_tails(f: Array, q: Array, nu: Array) -> tuple[Array, Array]:
     """Log upper and log lower tail of F >= 0, each ``(V,)``."""
-    chi = nu >= INFINITE_DF
+    chi = nu >= CHI_SQUARED_DF
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         odds = q * f / nu
         upper = special.betainc(nu / 2.0, q / 2.0, 1.0 / (1.0 + odds))
