@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 
 from voxlm.bids.tables import read_confounds, read_events
 from voxlm.formula import Resolved, Schema, parse, resolve
+
+WIDTH = 100  # of what is printed, in characters
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,7 +41,27 @@ class Explanation:
 
     def __repr__(self) -> str:
         notes = [f"note: {note}" for note in (*self.notes, *self.meaning.notes)]
-        return "\n".join([self.formula, "", self.table().to_string(index=False), *notes])
+        return "\n".join(
+            [_wrapped(self.formula, 4), "", *_lines(self.table()), "", *notes]
+        ).rstrip()
+
+
+def _wrapped(text: str, indent: int) -> str:
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
+    """Lay out a table whose last column is a list that may need several lines."""
+    heads = table.columns[:-1]
+    widths = [max(len(head), int(table[head].str.len().max())) for head in heads]
+    indent = sum(widths) + 2 * len(widths)
+    lines = []
+    for row in [list(table.columns), *table.itertuples(index=False)]:
+        start = "".join(f"{cell:<{width + 2}}" for cell, width in zip(row, widths, strict=False))
+        lines.append(_wrapped(start + str(row[-1]), indent))
+    return lines
 
 
 def explain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from voxlm.models.reduce import FITTED
 if TYPE_CHECKING:
     from voxlm.analysis.fit import Fit
 
+WIDTH = 100  # of what is printed, in characters
 ROLES = {"task": "task", "confound": "confounds", "drift": "drift", "constant": "constant"}
 
 
@@ -21,7 +23,7 @@ def describe_fit(fit: Fit) -> str:
     fitted = fit.estimate.status == FITTED
     lines = [
         f"{_title(fit)}",
-        f"formula   {fit.formula}",
+        _wrap("formula", fit.formula),
         *_columns(fit.design.columns),
         f"scans     {_scans(fit)}",
         f"voxels    {int(fitted.sum()):,} fitted of {fit.n_voxels:,}",
@@ -32,8 +34,14 @@ def describe_fit(fit: Fit) -> str:
         lines += _noise(fit, fitted)
     if fitted.any():
         lines.append(f"R²        {_quartiles(fit.rsquared[fitted])}")
-    lines += [f"note      {note}" for note in (*fit.run.notes, *fit.design.notes)]
+    lines += [_wrap("note", note) for note in (*fit.run.notes, *fit.design.notes)]
     return "\n".join(lines)
+
+
+def _wrap(label: str, text: str) -> str:
+    return textwrap.fill(
+        f"{label:<10}{text}", WIDTH, subsequent_indent=" " * 10, break_long_words=False
+    )
 
 
 def _title(fit: Fit) -> str:
