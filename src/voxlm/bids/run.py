@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +87,7 @@ class Run:
     inputs: tuple[Input, ...] = field(init=False, default=())
     _source: Opened | ArrayScans = field(init=False)
     _mask: Opened | None = field(init=False, default=None)
+    _inside: NDArray[np.bool_] | None = field(init=False, default=None)
     _said: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
@@ -124,8 +126,7 @@ class Run:
         if isinstance(self._source, ArrayScans):
             return self._source
         opened = self._source
-        inside = epi_mask(mean_volume(opened)) if self._mask is None else read_mask(self._mask)
-        space = Volume(inside, opened.affine, opened.header)
+        space = Volume(_find_mask(self), opened.affine, opened.header)
         return ImageScans(opened, space, self.tr, check_fwhm(self.smoothing_fwhm))
 
     @property
@@ -138,12 +139,37 @@ class Run:
         """What was assumed or passed over, in sentences; finds the mask if none was given."""
         if isinstance(self._source, ArrayScans) or self.mask is not None:
             return self._said
-        found, total = self.scans.n_voxels, int(np.prod(self._source.grid))
-        return (
-            *self._said,
-            f"{self.name}: no mask was given; one computed from the mean image has {found:,} of "
-            f"{total:,} voxels ({100 * found / total:.0f}%)",
-        )
+        if self._inside is not None:
+            return self._said
+        return (*self._said, _mask_note(self.name, "the mean image", self.scans.space))
+
+    def within(self, inside: NDArray[np.bool_], origin: str) -> Run:
+        """Return the same run with another mask on its grid.
+
+        Parameters
+        ----------
+        inside : ndarray of bool, shape (X, Y, Z)
+            Voxels that are in.
+        origin : str
+            What the mask was computed from, for the notes.
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        DataError
+            If the run is an array, or the shape is not the grid's.
+        """
+        if isinstance(self._source, ArrayScans) or inside.shape != self._source.grid:
+            raise DataError(f"a mask of shape {inside.shape} does not fit {self!r}")
+        other = copy(self)
+        other.__dict__.pop("scans", None)
+        object.__setattr__(other, "_inside", inside)
+        space = Volume(inside, self._source.affine)
+        object.__setattr__(other, "_said", (*self._said, _mask_note(self.name, origin, space)))
+        return other
 
     def __repr__(self) -> str:
         return f"Run({', '.join(_described(self))})"
@@ -241,6 +267,24 @@ def _open_mask(mask: object, source: Opened | ArrayScans) -> Opened | None:
 def _sidecar(source: Opened | ArrayScans) -> Sidecar:
     path = _path_of(source)
     return Sidecar() if path is None else read_sidecar(path)
+
+
+def _find_mask(run: Run) -> NDArray[np.bool_]:
+    if run._inside is not None:
+        return run._inside
+    if run._mask is not None:
+        return read_mask(run._mask)
+    assert isinstance(run._source, Opened)
+    return epi_mask(mean_volume(run._source))
+
+
+def _mask_note(name: str, origin: str, space: Space) -> str:
+    assert isinstance(space, Volume)
+    found, total = space.n_voxels, space.mask.size
+    return (
+        f"{name}: no mask was given; one computed from {origin} has {found:,} of {total:,} voxels "
+        f"({100 * found / total:.0f}%)"
+    )
 
 
 def _path_of(source: Opened | ArrayScans | None) -> Path | None:

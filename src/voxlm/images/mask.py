@@ -145,13 +145,22 @@ def epi_mask(mean: NDArray[np.floating]) -> NDArray[np.bool_]:
             "no brain was found in the mean image: the computed mask is empty. "
             "Is the run unprocessed or detrended? Give a mask with mask="
         )
-    labels, n_parts = ndimage.label(inside)
-    if n_parts > 1:
-        sizes = np.bincount(labels.ravel())
-        sizes[0] = 0
-        inside = labels == sizes.argmax()
-    inside = ndimage.binary_dilation(inside, iterations=2 * OPENING)
+    inside = ndimage.binary_dilation(largest_part(inside), iterations=2 * OPENING)
     return np.asarray(ndimage.binary_erosion(inside, iterations=OPENING))
+
+
+def largest_part(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest connected part, voxels being connected by their faces.
+
+    Examples
+    --------
+    >>> largest_part(np.array([[[True, False, True, True]]]))
+    array([[[False, False,  True,  True]]])
+    """
+    labels, _ = ndimage.label(inside)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray(labels == sizes.argmax())
 
 
 def _smoothed(mean: NDArray[np.floating]) -> NDArray[np.floating]:
