@@ -109,7 +109,7 @@ class Contrast:
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
         """Return the ``1 - alpha`` interval of the effect: lower bounds, then upper."""
-        half = float(t_isf(alpha / 2, self.df)[0]) * self.se
+        half = t_isf(alpha / 2, self.df) * self.se
         return np.stack([self.effect - half, self.effect + half])
 
     def values(self, name: str) -> Floats:

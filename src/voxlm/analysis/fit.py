@@ -146,7 +146,7 @@ class Fit:
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
         """Return the bounds of the ``1 - alpha`` interval of each coefficient, ``(P, 2, V)``."""
-        half = float(t_isf(alpha / 2, self.df_resid)[0]) * self.bse
+        half = t_isf(alpha / 2, self.df_resid) * self.bse
         return np.stack([self.params - half, self.params + half], axis=1)
 
     def predict(self, exog: Floats | pd.DataFrame | None = None) -> Floats:
