@@ -23,7 +23,7 @@ def describe_fit(fit: Fit) -> str:
     fitted = fit.estimate.status == FITTED
     lines = [
         f"{_title(fit)}",
-        _wrap("formula", fit.formula),
+        *([_wrap("formula", fit.formula)] if fit.formula else []),
         *_columns(fit.design.columns),
         f"scans     {_scans(fit)}",
         f"voxels    {int(fitted.sum()):,} fitted of {fit.n_voxels:,}",
@@ -68,7 +68,8 @@ def _scans(fit: Fit) -> str:
     clock = fit.run.clock
     kept = fit.estimate.X.shape[0]
     text = f"{kept} of {clock.n_scans}" if kept < clock.n_scans else f"{clock.n_scans}"
-    return f"{text} every {clock.tr:g} s, {fit.nobs} in the fit"
+    pace = "" if fit.run.tr is None else f" every {clock.tr:g} s"
+    return f"{text}{pace}, {fit.nobs} in the fit"
 
 
 def _noise(fit: Fit, fitted: np.ndarray) -> list[str]:
