@@ -240,3 +240,23 @@ def test_repr_says_what_it_is(folder: Path) -> None:
         "Run(sub-01_bold.nii.gz: 12 scans of 6×5×4, mask mask.nii.gz, tr 2 s, 2 events of face, "
         "house, 2 confounds, smoothing (6.0, 6.0, 6.0) mm, 9 scans kept, scaling percent)"
     )
+
+
+@pytest.mark.parametrize("fwhm", [None, 6])
+def test_scans_of_nothing_but_nan(folder: Path, fwhm: float | None) -> None:
+    data = np.random.default_rng(0).normal(1000, 10, (*SHAPE, N_SCANS))
+    data[..., 4] = np.nan
+    data[..., 7] = np.inf
+    data[0, 0, 0, 2] = np.nan
+    image = nib.Nifti1Image(data, np.diag([3.0, 3, 3, 1]))
+    mask = nib.Nifti1Image(np.ones(SHAPE, dtype=np.uint8), image.affine)
+    with pytest.raises(DataError, match=r"scans 4, 7 \(counted from 0\) hold no finite value"):
+        list(Run(image, mask=mask, tr=2.0, smoothing_fwhm=fwhm).scans.blocks())
+    kept = [t for t in range(N_SCANS) if t not in (4, 7)]
+    run = Run(image, mask=mask, tr=2.0, smoothing_fwhm=fwhm, sample_mask=kept)
+    assert sum(len(rows) for _, rows in run.scans.blocks()) == N_SCANS
+    if fwhm is None:
+        columns = data.reshape(-1, N_SCANS).T
+        with pytest.raises(DataError, match="scans 4, 7"):
+            Run(columns)
+        assert Run(columns, sample_mask=kept).n_scans == N_SCANS

@@ -22,7 +22,7 @@ from voxlm.errors import DataError, did_you_mean
 from voxlm.images.inputs import Input, input_file
 from voxlm.images.mask import epi_mask, mean_volume, open_mask, read_mask
 from voxlm.images.opening import Opened, check_bold, is_image, open_image
-from voxlm.images.scans import ArrayScans, ImageScans, Scans, array_scans
+from voxlm.images.scans import ArrayScans, ImageScans, Scans, array_scans, check_finite
 from voxlm.images.smoothing import check_fwhm
 from voxlm.images.space import Space, Volume
 
@@ -110,6 +110,8 @@ class Run:
             facts["confounds"], path = read_confounds(self.confounds, opened.n_scans)
             paths.append(("confounds", path))
         facts["sample_mask"] = check_sample_mask(self.sample_mask, opened.n_scans)
+        if isinstance(opened, ArrayScans):
+            check_finite(opened.array, 0, facts["sample_mask"], _name(opened))
         facts["inputs"] = tuple(input_file(role, path) for role, path in paths if path)
         facts["_said"] = notes + _slice_timing_note(sidecar, tr, self.slice_time_ref)
         for key, value in facts.items():
@@ -127,7 +129,8 @@ class Run:
             return self._source
         opened = self._source
         space = Volume(_find_mask(self), opened.affine, opened.header)
-        return ImageScans(opened, space, self.tr, check_fwhm(self.smoothing_fwhm))
+        widths = check_fwhm(self.smoothing_fwhm)
+        return ImageScans(opened, space, self.tr, widths, self.sample_mask)
 
     @property
     def space(self) -> Space:

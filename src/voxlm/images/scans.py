@@ -80,12 +80,15 @@ class ImageScans:
         Repetition time in seconds.
     fwhm : tuple of float, optional
         Smoothing along x, y, z in millimetres.
+    kept : ndarray of bool, shape (T,), optional
+        Scans that matter. One of them without a finite voxel is an error when it is streamed.
     """
 
     source: Opened
     space: Volume
     tr: float | None = None
     fwhm: tuple[float, float, float] | None = None
+    kept: NDArray[np.bool_] | None = None
 
     @property
     def n_scans(self) -> int:
@@ -126,9 +129,11 @@ class ImageScans:
         Raises
         ------
         DataError
-            If the file ends early or is damaged.
+            If the file ends early or is damaged, or if a scan that matters has no finite voxel.
         """
-        return self._stream(self.space.voxels, size)
+        for start, rows in self._stream(self.space.voxels, size):
+            check_finite(rows, start, self.kept, self.source.name)
+            yield start, rows
 
     def read(self, voxels: ArrayLike) -> NDArray[np.float64]:
         """Return the series of some voxels, reading the run once.
@@ -248,6 +253,46 @@ class ArrayScans:
         return np.asarray(
             self.array[:, check_columns(voxels, self.n_voxels)], dtype=np.float64
         ).copy()
+
+
+def check_finite(
+    rows: NDArray[np.floating], start: int, kept: NDArray[np.bool_] | None, name: str
+) -> None:
+    """Refuse scans without a single finite voxel.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (t, V)
+        Some scans.
+    start : int
+        Scan number of the first.
+    kept : ndarray of bool, shape (T,), or None
+        Scans that matter; None for all.
+    name : str
+        The run, in messages.
+
+    Raises
+    ------
+    DataError
+        If a scan that matters has no finite voxel.
+
+    Examples
+    --------
+    >>> check_finite(np.array([[1.0, np.nan]]), 0, None, "run")
+    """
+    # Most scans pass by their first voxel alone.
+    empty = [
+        start + int(t)
+        for t in np.flatnonzero(~np.isfinite(rows[:, 0]))
+        if (kept is None or kept[start + t]) and not np.isfinite(rows[t]).any()
+    ]
+    if empty:
+        several = "scans" if len(empty) > 1 else "scan"
+        numbers = ", ".join(str(t) for t in empty)
+        raise DataError(
+            f"{name}: {several} {numbers} (counted from 0) hold no finite value in any voxel; "
+            "leave them out with sample_mask="
+        )
 
 
 def array_scans(values: ArrayLike, tr: float | None = None) -> ArrayScans:

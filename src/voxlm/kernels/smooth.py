@@ -119,14 +119,21 @@ def smoother(
 
 @njit(cache=True, nogil=True)
 def _load(volume, nx, ny, low, places, slope, inter, out):  # type: ignore[no-untyped-def]
-    """Copy the input box to float32, rows continued as in a mirror, 0 for what is not finite."""
+    """Copy the input box to float32, rows continued as in a mirror, 0 for what is not finite.
+
+    Returns the number of finite values.
+    """
+    n_finite = 0
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
             base = low[0] + nx * ((low[1] + y) + ny * (low[2] + z))
             row = out[z, y]
             for x in range(places.size):
                 value = np.float32(np.float64(volume[base + places[x]]) * slope + inter)
-                row[x] = value if np.isfinite(value) else np.float32(0)
+                finite = np.isfinite(value)
+                n_finite += finite
+                row[x] = value if finite else np.float32(0)
+    return n_finite
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -195,7 +202,8 @@ def smooth(volume: NDArray[Any], plan: Smoother, slope: float, inter: float, out
     Parameters
     ----------
     volume : ndarray, shape (X * Y * Z,)
-        Raw values, x running fastest, in native byte order. Values that are not finite count as 0.
+        Raw values, x running fastest, in native byte order. Values that are not finite count as
+        0; if none is finite, the row is NaN.
     plan : Smoother
         From :func:`smoother`.
     slope, inter : float
@@ -217,7 +225,9 @@ def smooth(volume: NDArray[Any], plan: Smoother, slope: float, inter: float, out
     # Every input place of a row, in order: the first tap of each output, then the last output's.
     places_x = np.append(x.source[:, 0], x.source[-1, 1:])
     loaded = np.empty((z.n_in, y.n_in, places_x.size), dtype=np.float32)
-    _load(volume, plan.shape[0], plan.shape[1], low, places_x, slope, inter, loaded)
+    if not _load(volume, plan.shape[0], plan.shape[1], low, places_x, slope, inter, loaded):
+        out[:] = np.nan
+        return
     rows = np.empty_like(loaded)
     _along_x(loaded.reshape(z.n_in, -1), x.weights, rows.reshape(z.n_in, -1))
     sheets = np.empty((z.n_in, n_out[1], n_out[2]), dtype=np.float32)
