@@ -7,21 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from voxlm.design.check import check
 from voxlm.design.clock import Clock
 from voxlm.design.columns import Column, Design
+from voxlm.design.confounds import scan_block
 from voxlm.design.convolve import Block, task_block
 from voxlm.design.drift import cosine, polynomial
-from voxlm.design.events import check_events, rows_text
-from voxlm.errors import DataError, DesignError
-from voxlm.formula.coding import Coded, code, fill
+from voxlm.design.events import check_events
+from voxlm.errors import DesignError
 from voxlm.formula.terms import Drift, Resolved
 
 __all__ = ["build", "check"]
-
-Floats = NDArray[np.float64]
 
 
 def build(
@@ -83,39 +80,6 @@ def build(
     notes = resolved.notes + tuple(note for block in blocks for note in block.notes)
     matrix = np.hstack([block.matrix for block in blocks])
     return Design(matrix, unique_aliases(columns), clock, str(resolved), notes, resolved)
-
-
-def scan_block(resolved: Resolved, confounds: pd.DataFrame | None, clock: Clock) -> Block:
-    """Make the columns of all scan terms of one run."""
-    if not resolved.scans:
-        return Block(np.empty((clock.n_scans, 0)), ())
-    if confounds is None:
-        raise DataError(f"{resolved.scans[0].text} needs confounds, and this run has none")
-    if len(confounds) != clock.n_scans:
-        raise DataError(
-            f"the confounds have {len(confounds)} rows and the run {clock.n_scans} scans; "
-            "both need one row a scan: were volumes removed from one of them?"
-        )
-    coded = code([term.factors for term in resolved.scans])
-    values = fill(coded, confounds, resolved.formula.text)
-    filled = [check_rows(column, values.missing[:, k]) for k, column in enumerate(coded)]
-    columns = tuple(Column(c.name, resolved.scans[c.term].text, "confound") for c in coded)
-    names = [column.name for column, known in zip(coded, filled, strict=True) if known]
-    note = f"the first rows of {', '.join(names)} look back before the run and were set to 0"
-    return Block(values.matrix, columns, (note,) if names else ())
-
-
-def check_rows(column: Coded, missing: NDArray[np.bool_]) -> bool:
-    """Tell whether first rows were missing by nature; refuse any other missing row."""
-    gap = sum(part.factor.gap for part in column.parts)
-    bad = np.flatnonzero(missing)
-    if np.any(bad >= gap):
-        hint = "" if gap else "; only differences to the scan before may lack their first row"
-        raise DataError(
-            f"the confound {column.name} is missing in {rows_text(bad[bad >= gap])}{hint}; "
-            "fill them, or leave the column out"
-        )
-    return bool(bad.size)
 
 
 def drift_block(drift: Drift | None, clock: Clock) -> Block:

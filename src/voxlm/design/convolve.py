@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from voxlm.design.clock import Clock
 from voxlm.design.columns import Column
 from voxlm.design.events import in_run, rows_text
-from voxlm.errors import DataError, DesignError
+from voxlm.errors import DataError, DesignError, FormulaError, VoxlmError
 from voxlm.formula.coding import Coded, code, fill
-from voxlm.formula.schema import CONDITION, labels
+from voxlm.formula.response import Subset
+from voxlm.formula.schema import CONDITION, labels, numbers
 from voxlm.formula.terms import EventTerm, Resolved
-from voxlm.hrf import Response, as_response
+from voxlm.hrf import Response, as_response, boxcar, fir, gamma, spline, tent
 from voxlm.kernels.convolve import (
     OVERSAMPLING,
     Reading,
@@ -29,6 +31,23 @@ from voxlm.kernels.convolve import (
 )
 
 Floats = NDArray[np.float64]
+
+
+MAKERS: dict[str, Callable[..., Any]] = {
+    "fir": fir,
+    "tent": tent,
+    "spline": spline,
+    "gamma": gamma,
+    "boxcar": boxcar,
+}
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 class Block(NamedTuple):
@@ -76,20 +95,73 @@ def task_block(resolved: Resolved, events: pd.DataFrame | None, clock: Clock) ->
     matrix, columns = [], []
     for k, column in enumerate(coded):
         term = resolved.events[column.term]
-        response = as_response(term.tag.response if term.tag else resolved.hrf)
+        response = realise(term, resolved)
         matrix.append(regressors(grid, amplitudes[keep, k], response))
         columns += records(column, term, response)
     return Block(np.hstack(matrix), tuple(columns), tuple(notes))
 
 
+def realise(term: EventTerm, resolved: Resolved) -> Response:
+    """Make the response of a term.
+
+    Raises
+    ------
+    FormulaError
+        If the arguments its call gives make no response.
+    """
+    if term.tag is None:
+        return as_response(resolved.hrf)
+    basis = term.tag.response
+    options = dict(basis.options)
+    try:
+        if basis.function == "hrf":
+            made: Any = as_response(options["response"])
+        else:
+            made = MAKERS[basis.function](**options)
+        made = made.shift(basis.lag) if basis.lag else made
+        found: Response = made.normalize(basis.normalize) if basis.normalize else made
+    except VoxlmError as error:
+        raise FormulaError(str(error), resolved.formula.text, term.tag.span) from error
+    return found
+
+
 def event_amplitudes(coded: Sequence[Coded], events: pd.DataFrame, resolved: Resolved) -> Floats:
     """Return the height of each event in each column, shape ``(E, K)``."""
     values = fill(coded, events, resolved.formula.text)
+    chosen = np.ones(values.matrix.shape, dtype=bool)
     for k, column in enumerate(coded):
-        bad = np.flatnonzero(values.missing[:, k])
+        tag = resolved.events[column.term].tag
+        if tag is not None and tag.subset is not None:
+            chosen[:, k] = in_subset(tag.subset, events)
+        bad = np.flatnonzero(values.missing[:, k] & chosen[:, k])
         if bad.size:
             raise DataError(missing_text(column, bad, events))
-    return values.matrix
+    return np.where(chosen, values.matrix, 0.0)
+
+
+def in_subset(subset: Subset, events: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which events a subset holds, shape ``(E,)``; a missing value is in none.
+
+    Raises
+    ------
+    DataError
+        If words are compared by size.
+    """
+    column = events[subset.column]
+    values, bound = numbers(column), numbers(pd.Series([subset.value]))
+    if not subset.sign:
+        if values is None:
+            raise DataError(f"subset={subset.text!r}: {subset.column} holds words; compare it")
+        return np.asarray((values != 0) & ~np.isnan(values))
+    if values is not None and bound is not None:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(COMPARE[subset.sign](values, bound[0]) & ~np.isnan(values))
+    words = np.array(labels(column), dtype=object)
+    known = np.array([word is not None for word in words])
+    if subset.sign not in ("==", "!="):
+        raise DataError(f"subset={subset.text!r}: words have no order; use == or !=")
+    same = np.array([word == subset.value for word in words])
+    return known & (same if subset.sign == "==" else ~same)
 
 
 def missing_text(column: Coded, bad: NDArray[np.intp], events: pd.DataFrame) -> str:

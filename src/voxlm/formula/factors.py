@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voxlm.errors import DataError
 from voxlm.formula.engine import coding
 from voxlm.formula.schema import Kind, labels
-from voxlm.formula.syntax import Node, Span
+from voxlm.formula.syntax import Call, Node, Span
 from voxlm.formula.transforms import Memory, Table, evaluate
 
 Clock = Literal["events", "scans", "rows"]
@@ -98,6 +98,11 @@ def parts(factor: Factor, reduced: bool) -> list[Part]:
             Part(factor, False, k, factor.text + label, factor.condition)
             for k, label in enumerate(factor.labels)
         ]
+    if is_trials(factor):
+        return [
+            Part(factor, False, k, level, level.rpartition("_")[0])
+            for k, level in enumerate(factor.levels)
+        ]
     if not reduced:
         return [
             Part(factor, False, k, f"{factor.text}[{level}]", level)
@@ -126,6 +131,8 @@ def encode(factor: Factor, frame: pd.DataFrame, text: str, memory: Memory) -> Fl
     DataError
         If the table holds a level that the formula was not given its meaning with.
     """
+    if is_trials(factor):
+        return trial_indicators(factor, labels(frame[factor.names[0][1]]))
     if factor.kind == "categorical":
         return indicators(factor, labels(frame[factor.names[0][1]]))
     if factor.condition:
@@ -135,6 +142,24 @@ def encode(factor: Factor, frame: pd.DataFrame, text: str, memory: Memory) -> Fl
     values = evaluate(factor.node, Table(frame, dict(factor.names), text, memory))
     # A logarithm of zero has no value either; both are judged where they matter.
     return np.where(np.isfinite(values), values, np.nan).reshape(len(frame), -1)
+
+
+def is_trials(factor: Factor) -> bool:
+    """Tell whether each event is a level of its own."""
+    return isinstance(factor.node, Call) and factor.node.function == "trials"
+
+
+def trial_indicators(factor: Factor, words: list[str | None]) -> Floats:
+    """Return one column an event, shape ``(N, levels)``; events of other conditions are in none."""
+    place = {level: k for k, level in enumerate(factor.levels)}
+    count: dict[str | None, int] = {}
+    out = np.zeros((len(words), len(factor.levels)))
+    for row, word in enumerate(words):
+        count[word] = count.get(word, 0) + 1
+        column = place.get(f"{word}_{count[word]:03d}")
+        if column is not None:
+            out[row, column] = 1.0
+    return out
 
 
 def indicators(factor: Factor, words: list[str | None]) -> Floats:

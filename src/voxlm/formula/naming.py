@@ -11,10 +11,10 @@ from voxlm.formula.constants import constant, is_constant
 from voxlm.formula.factors import Clock, Factor
 from voxlm.formula.lookup import Meaning, find
 from voxlm.formula.schema import Schema, Variable, label
-from voxlm.formula.syntax import Call, Name, Node, Number, Product, String, Sum, children, write
+from voxlm.formula.syntax import Call, Name, Node, Number, String, children, write
 from voxlm.formula.terms import Word
 from voxlm.formula.transforms import check_call, width
-from voxlm.formula.vocabulary import AXES, CODINGS, MOTION, SPREADING, is_difference
+from voxlm.formula.vocabulary import CODINGS, CONTR, SPREADING, is_difference
 
 SHOWN = {"events": "events", "confounds": "scans", "participants": "rows"}
 
@@ -76,7 +76,9 @@ class Namer:
         """Make the factor of a function of columns."""
         if node.function == "C":
             return self.categorical(node)
-        if node.function in CODINGS:
+        if node.function == "trials":
+            return self.trials(node)
+        if node.function in CODINGS or node.function in CONTR:
             raise self.fail(f"{node.function} is a coding", node, f"write C(x, {node.function})")
         if is_constant(node.args[0]):
             raise self.fail(f"{node.function}() needs a column", node.args[0])
@@ -144,6 +146,25 @@ class Namer:
         )
         return factor
 
+    def trials(self, node: Call) -> Factor:
+        """Make the factor of ``trials(x)``: each event is a level, numbered by condition."""
+        if len(node.args) != 1 or node.keywords or not isinstance(node.args[0], Name):
+            raise self.fail("trials() takes a condition", node, "trials(trial_type)")
+        meaning = find(node.args[0], self.schema, self.text)
+        variable = meaning.variable
+        if meaning.clock != "events" or variable.kind != "categorical":
+            raise self.fail("trials() takes a condition of the events", node.args[0])
+        wanted = (meaning.level,) if meaning.level else variable.levels
+        counts = dict(zip(variable.levels, variable.counts, strict=True))
+        levels = tuple(f"{w}_{k + 1:03d}" for w in wanted for k in range(counts[w]))
+        names = ((node.args[0].text, variable.name),)
+        factor = self.keep(
+            Factor("", write(node), "events", "categorical", node, names, node.span, levels=levels)
+        )
+        source = f"each event of {origin(meaning)}"
+        self.record(write(node), source, rows_of(meaning), [factor])
+        return factor
+
     def values(self, node: Node, variable: Variable) -> tuple[str, ...]:
         """Return the values of a numeric column as levels."""
         if not variable.values:
@@ -166,52 +187,6 @@ class Namer:
         if base not in levels:
             raise self.fail(f"{base!r} is no level", value, did_you_mean(base, levels))
         return coding, base
-
-    def group(self, node: Name) -> list[Factor]:
-        """Make the factors of a word such as ``motion24``."""
-        known = {v.name for v in self.schema.of_source("confounds")}
-        missing = [axis for axis in AXES if axis not in known]
-        if missing:
-            raise self.fail(
-                f"{node.text} needs the confounds {', '.join(AXES)}; "
-                f"the table lacks {', '.join(missing)}",
-                node,
-                "give confounds in fMRIPrep's columns, or name your own columns",
-            )
-        made = [self.motion(axis, tail, node, known) for tail in MOTION[node.text] for axis in AXES]
-        computed = [factor.text for factor in made if factor.text not in known]
-        if computed:
-            self.notes.append(
-                f"{node.text}: {len(computed)} derivatives and squares are not in the confounds "
-                "and were computed from the six parameters"
-            )
-        self.record(node.text, f"word: {len(made)} motion parameters", "scans", made)
-        return made
-
-    def motion(self, axis: str, tail: str, node: Name, known: set[str]) -> Factor:
-        """Make one motion parameter, its derivative or its square; computed where not there."""
-        column = axis + tail
-        gap = int(is_difference(column))
-        if column in known:
-            expression: Node = Name(column, node.span)
-            names = ((column, column),)
-        else:
-            expression, names = computed_motion(axis, tail, node), ((axis, axis),)
-        return self.keep(
-            Factor("", column, "scans", "numeric", expression, names, node.span, gap=gap)
-        )
-
-
-def computed_motion(axis: str, tail: str, node: Name) -> Node:
-    """Write a derivative or a square as an expression of one parameter."""
-    place = node.span
-    expression: Node = Name(axis, place)
-    if "derivative1" in tail:
-        before = Call("lag", (expression, Number(1.0, "1", place)), (), place)
-        expression = Sum(((1, expression), (-1, before)), place)
-    if "power2" in tail:
-        expression = Product("^", expression, Number(2.0, "2", place), place)
-    return expression
 
 
 def columns_of(node: Call) -> list[Name]:

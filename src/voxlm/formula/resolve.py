@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxlm.errors import FormulaError
-from voxlm.formula import algebra
+from voxlm.errors import FormulaError, did_you_mean
+from voxlm.formula import algebra, confounds
 from voxlm.formula.constants import is_constant, number, whole
 from voxlm.formula.engine import Term
 from voxlm.formula.factors import Factor
 from voxlm.formula.lookup import is_word
 from voxlm.formula.naming import Namer
-from voxlm.formula.response import check_response, response_of
+from voxlm.formula.response import basis_of, check_response, subset_of
 from voxlm.formula.schema import Schema
 from voxlm.formula.syntax import Bar, Call, Formula, Name, Node, Number, Span, walk, write
 from voxlm.formula.terms import (
@@ -22,15 +22,22 @@ from voxlm.formula.terms import (
     EventTerm,
     Resolved,
     ScanTerm,
+    Scrub,
     Tag,
     Word,
+    product,
 )
-from voxlm.formula.vocabulary import TAGS
+from voxlm.formula.vocabulary import MACROS, TAGS
 
 MAX_DRIFT_ORDER = 20
 
 
-def resolve(formula: Formula, schema: Schema, hrf: Any = "spm") -> Resolved:
+def resolve(
+    formula: Formula,
+    schema: Schema,
+    hrf: Any = "spm",
+    responses: Mapping[str, Any] | None = None,
+) -> Resolved:
     """Give the words of a first-level formula their meaning.
 
     Parameters
@@ -41,6 +48,8 @@ def resolve(formula: Formula, schema: Schema, hrf: Any = "spm") -> Resolved:
         The promises of the events and confounds tables.
     hrf : str or Response
         The response of event terms that name none.
+    responses : mapping of str to Response, optional
+        Further responses by the names that ``hrf(face, name)`` calls them.
 
     Returns
     -------
@@ -66,7 +75,9 @@ def resolve(formula: Formula, schema: Schema, hrf: Any = "spm") -> Resolved:
     did you mean 'face'?
     """
     check_response(hrf)
-    reader = Resolver(formula, schema, hrf)
+    for response in (responses or {}).values():
+        check_response(response)
+    reader = Resolver(formula, schema, hrf, dict(responses or {}))
     for sign, item in formula.rhs.items:
         reader.add(sign, item)
     return reader.finish()
@@ -79,13 +90,15 @@ class Resolver:
     formula: Formula
     schema: Schema
     hrf: Any
+    responses: dict[str, Any]
     namer: Namer = field(init=False)
     tags: dict[str, Tag] = field(default_factory=dict)
     terms: list[Term] = field(default_factory=list)
     spans: dict[frozenset[str], Span] = field(default_factory=dict)
     drift: Drift | None = IMPLIED_DRIFT
     constant: bool = True
-    words: list[Word] = field(default_factory=list)
+    scrubs: list[Scrub] = field(default_factory=list)
+    items: list[tuple[str, list[Term]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.namer = Namer(self.schema, self.formula.text)
@@ -104,6 +117,8 @@ class Resolver:
             self.named_drift(sign, item)
         elif isinstance(item, Call) and is_drift(item):
             self.set_drift(sign, item)
+        elif is_scrub(item) and not self.schema.find("scrub"):
+            self.add_scrub(sign, item)
         elif any(isinstance(node, Bar) for node in walk(item)):
             raise self.fail(
                 "random terms belong to group formulas",
@@ -155,6 +170,14 @@ class Resolver:
             raise self.fail("the cut-off is a frequency in Hz", item.args[0].span, "cosine(1/128)")
         self.drift = Drift("cosine", value, write(item))
 
+    def add_scrub(self, sign: int, item: Node) -> None:
+        """Read ``scrub(fd=0.5)``."""
+        if sign < 0:
+            raise self.fail("this minus removes nothing", item.span, "leave scrub out")
+        if self.scrubs:
+            raise self.fail("the formula says twice which scans to take out", item.span)
+        self.scrubs.append(confounds.scrub(item, self.namer))
+
     def add_terms(self, sign: int, item: Node) -> None:
         """Add the terms of an item, or take them away."""
         text = self.formula.text
@@ -163,14 +186,17 @@ class Resolver:
             self.terms = algebra.remove(self.terms, found, item, text)
             return
         self.terms = algebra.join(self.terms, found)
+        self.items.append((write(item), found))
         for term in found:
             self.spans.setdefault(frozenset(term), item.span)
 
     def leaf(self, node: Node) -> list[Term]:
         """Return the terms a name or a call stands for."""
         if isinstance(node, Name):
+            if is_word(node, self.schema) and node.text == "scrub":
+                raise self.fail("scrub stands alone in the sum", node.span)
             if is_word(node, self.schema):
-                return [(factor.key,) for factor in self.namer.group(node)]
+                return [(factor.key,) for factor in confounds.word(node, self.namer)]
             return [(self.namer.name(node).key,)]
         if isinstance(node, Call) and node.function in TAGS:
             return self.tagged(node)
@@ -179,20 +205,37 @@ class Resolver:
                 f"{node.function}() of a number is the drift and stands alone in the sum", node.span
             )
         assert isinstance(node, Call)
+        if node.function == "scrub":
+            raise self.fail("scrub() stands alone in the sum", node.span)
+        if node.function in MACROS:
+            return [(factor.key,) for factor in confounds.call(node, self.namer)]
         return [(self.namer.call(node).key,)]
 
     def tagged(self, node: Call) -> list[Term]:
         """Return the terms of ``hrf(formula, response)``, each with the key of its tag."""
         if not node.args:
-            raise self.fail("hrf() needs terms", node.span, 'hrf(face, "spm + derivative")')
-        inner = algebra.expand(node.args[0], self.leaf, self.formula.text)
+            example = 'hrf(face, "spm + derivative")'
+            raise self.fail(f"{node.function}() needs terms", node.span, example)
+        text = self.formula.text
+        inner = algebra.expand(node.args[0], self.leaf, text)
         if any(key in self.tags for term in inner for key in term):
             raise self.fail("a response inside a response", node.span)
-        response = response_of(node, self.formula.text, self.hrf)
-        same = (t.key for t in self.tags.values() if t.response == response)
+        basis, subset = basis_of(node, text, self.hrf, self.responses), subset_of(node, text)
+        if subset is not None:
+            self.check_subset(subset.column, node)
+        same = (t.key for t in self.tags.values() if (t.response, t.subset) == (basis, subset))
         key = next(same, f"h{len(self.tags)}")
-        self.tags.setdefault(key, Tag(key, response, write(node), node.span))
+        self.tags.setdefault(key, Tag(key, basis, write(node), node.span, subset))
         return [(*term, key) for term in inner]
+
+    def check_subset(self, name: str, node: Call) -> None:
+        """Require that a subset names a column of the events."""
+        known = [variable.name for variable in self.schema.of_source("events")]
+        if name not in known:
+            place = dict(node.keywords)["subset"].span
+            raise self.fail(
+                f"subset names no column of the events: {name!r}", place, did_you_mean(name, known)
+            )
 
     def finish(self) -> Resolved:
         """Sort the terms by the clock they live on."""
@@ -209,7 +252,7 @@ class Resolver:
             else:
                 scans.append(ScanTerm(factors, text, span))
         self.check_repeats(events)
-        if not (events or scans or self.drift or self.constant):
+        if not (events or scans or self.drift or self.constant or self.scrubs):
             whole_text = (0, len(self.formula.text))
             raise self.fail("no column is left", whole_text, "add a term, a constant or a drift")
         return Resolved(
@@ -222,6 +265,8 @@ class Resolver:
             self.hrf,
             self.all_words(),
             tuple(self.notes(events)),
+            tuple(self.scrubs),
+            self.shown(),
         )
 
     def check_term(self, factors: tuple[Factor, ...], tags: list[Tag], span: Span) -> None:
@@ -254,11 +299,30 @@ class Resolver:
                 )
             seen[keys] = term
 
+    def shown(self) -> tuple[str, ...]:
+        """Write the scan terms, as the words they came from where all of a word is left."""
+        left = {frozenset(term) for term in self.terms}
+        pieces: list[str] = []
+        done: set[frozenset[str]] = set()
+        for text, found in self.items:
+            scans = [t for t in found if self.namer.factors[t[0]].clock == "scans"]
+            new = [t for t in scans if frozenset(t) in left and frozenset(t) not in done]
+            done |= {frozenset(t) for t in new}
+            if len(new) == len(found) > 0:
+                pieces.append(text)
+            else:
+                pieces += [product(tuple(self.namer.factors[k] for k in term)) for term in new]
+        return tuple(pieces)
+
     def all_words(self) -> tuple[Word, ...]:
         """List every word with its meaning, what is implied last."""
         words = [*self.namer.words]
         for tag in self.tags.values():
-            words.append(Word(tag.text, f"response: {tag.response}", "events", (tag.key,)))
+            rows = f"events with {tag.subset.text}" if tag.subset else "events"
+            words.append(Word(tag.text, f"response: {tag.response}", rows, (tag.key,)))
+        words += [
+            Word(scrub.text, "scans to be taken out", "scans", ("scrub",)) for scrub in self.scrubs
+        ]
         if self.drift:
             source = "implied drift" if self.drift.implied else "drift"
             words.append(Word(self.drift.text, source, "scans", ("drift",)))
@@ -280,6 +344,12 @@ class Resolver:
                     f"{condition.levels[0]}:{term.text} scales those of one condition"
                 )
         return found
+
+
+def is_scrub(node: Node) -> bool:
+    """Tell whether an item is ``scrub`` or ``scrub(…)``."""
+    bare = isinstance(node, Name) and node.text == "scrub" and not node.quoted
+    return bare or (isinstance(node, Call) and node.function == "scrub")
 
 
 def is_drift(node: Call) -> bool:

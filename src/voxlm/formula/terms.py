@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,8 +10,11 @@ import pandas as pd
 
 from voxlm.formula.coding import code
 from voxlm.formula.factors import Factor
+from voxlm.formula.response import Basis, Subset, suffixes
 from voxlm.formula.schema import Schema
-from voxlm.formula.syntax import Formula, Span
+from voxlm.formula.syntax import Formula, Name, Span
+
+PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +25,21 @@ class Tag:
     ----------
     key : str
         Our own name for it.
-    response : object
-        A text that names a response, or a response as a value.
+    response : Basis
+        What the call asks for.
     text : str
         As written.
     span : (int, int)
         Its place in the formula.
+    subset : Subset or None
+        Which events it is given to; all if None.
     """
 
     key: str
-    response: Any
+    response: Basis
     text: str
     span: Span
+    subset: Subset | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,23 @@ class Drift:
 
 
 IMPLIED_DRIFT = Drift("cosine", 1 / 128, "cosine(1/128)", implied=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Scrub:
+    """One column for each scan that moved too much.
+
+    Parameters
+    ----------
+    fd, dvars : float or None
+        Framewise displacement in mm, and standardised DVARS, above which a scan is taken out.
+    text : str
+        As written.
+    """
+
+    fd: float | None
+    dvars: float | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,10 @@ class Resolved:
         What each word was taken for.
     notes : tuple of str
         What was assumed.
+    scrubs : tuple of Scrub
+        Scans to be taken out, known only from their values.
+    shown : tuple of str
+        How the scan terms are written: a word such as ``motion24`` stays one.
 
     Examples
     --------
@@ -120,11 +148,13 @@ class Resolved:
     hrf: Any
     words: tuple[Word, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    scrubs: tuple[Scrub, ...] = ()
+    shown: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         pieces = ["1" if self.constant else "0"]
         pieces += [written(term) for term in self.events]
-        pieces += [term.text for term in self.scans]
+        pieces += [*self.shown, *(scrub.text for scrub in self.scrubs)]
         pieces += [self.drift.text] if self.drift else []
         return f"{self.formula.response or 'y'} ~ {' + '.join(pieces)}"
 
@@ -138,26 +168,24 @@ class Resolved:
         return pd.DataFrame(rows, columns=["word", "source", "rows", "columns"])
 
 
+def product(factors: tuple[Factor, ...]) -> str:
+    """Write a term so that it can be read again: odd names in backticks, table names kept."""
+    pieces = []
+    for factor in factors:
+        node = factor.node
+        bare = not isinstance(node, Name) or PLAIN.fullmatch(node.text)
+        text = node.text if isinstance(node, Name) else factor.text
+        pieces.append(text if bare else f"`{text}`")
+    return ":".join(pieces)
+
+
 def written(term: EventTerm) -> str:
     """Write an event term with its response."""
+    text = product(term.factors)
     if term.tag is None:
-        return term.text
-    return f"hrf({term.text}, {str(term.tag.response)!r})".replace("'", '"')
-
-
-def suffixes(response: Any) -> tuple[str, ...]:
-    """Return what a response adds to the names of its columns, empty for the canonical one.
-
-    Examples
-    --------
-    >>> suffixes("spm + derivative")
-    ('', '_derivative')
-    """
-    if isinstance(response, str):
-        labels = ["", *(word.strip() for word in response.split("+")[1:])]
-    else:
-        labels = list(getattr(response, "labels", [""]))
-    return tuple(f"_{label}" if label else "" for label in labels)
+        return text
+    call = term.tag.response.written(text)
+    return f'{call[:-1]}, subset="{term.tag.subset.text}")' if term.tag.subset else call
 
 
 def column_names(resolved: Resolved) -> list[tuple[frozenset[str], str]]:
@@ -180,4 +208,6 @@ def names_of(word: Word, columns: list[tuple[frozenset[str], str]]) -> list[str]
         return ["drift_1, …"]
     if "constant" in word.keys:
         return ["constant"]
+    if "scrub" in word.keys:
+        return ["scrub[…]"]
     return [name for keys, name in columns if keys & set(word.keys)]

@@ -5,26 +5,34 @@ from __future__ import annotations
 #: Tables a name may be qualified with.
 SOURCES = ("events", "confounds", "participants")
 
-#: Calls that set the response of a formula: their first argument is a formula.
-TAGS = frozenset({"hrf"})
+#: Calls that set the response of a formula, their first argument, and what follows it.
+TAGS: dict[str, tuple[str, ...]] = {
+    "hrf": ("response",),
+    "fir": ("delays",),
+    "tent": ("start", "stop", "n"),
+    "spline": ("start", "stop", "n"),
+    "gamma": ("delay", "dispersion"),
+    "boxcar": (),
+}
 
 #: Named responses and what may be added to them.
 RESPONSES = ("spm", "glover")
 MODIFIERS = ("derivative", "dispersion")
 
 #: Calls that make columns on the scans.
-MACROS = frozenset({"cosine"})
+MACROS = frozenset({"cosine", "scrub", "acompcor", "tcompcor", "match"})
 
 #: Functions of one variable, and the number of columns does not depend on the values.
 ELEMENTWISE = frozenset({"log", "exp", "sqrt", "abs", "I"})
 STATEFUL = frozenset({"center", "scale", "standardize"})
 SPREADING = frozenset({"poly", "bs", "cr", "cc"})
-TRANSFORMS = ELEMENTWISE | STATEFUL | SPREADING | {"C", "lag"}
-
-FUNCTIONS = TAGS | MACROS | TRANSFORMS
+TRANSFORMS = ELEMENTWISE | STATEFUL | SPREADING | {"C", "lag", "trials"}
 
 #: Contrast codings ``C(x, …)`` knows.
 CODINGS = ("Treatment", "Sum", "Helmert", "Poly", "Diff")
+CONTR = {f"contr.{name.lower()}": name for name in CODINGS}
+
+FUNCTIONS = frozenset(TAGS) | MACROS | TRANSFORMS | frozenset(CODINGS) | frozenset(CONTR)
 
 AXES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 MOTION = {
@@ -34,7 +42,9 @@ MOTION = {
 }
 
 #: Bare words that stand for groups of confound columns.
-WORDS = frozenset(MOTION)
+GROUPS = {"wmcsf": ("csf", "white_matter"), "gsr": ("global_signal",)}
+NUMBERED = {"ica_aroma": "aroma_motion_", "nonsteady": "non_steady_state_outlier"}
+WORDS = frozenset(MOTION) | frozenset(GROUPS) | frozenset(NUMBERED) | {"scrub"}
 
 #: Confounds that are differences to the scan before: the first row has none and is ``n/a``.
 DIFFERENCES = frozenset({"framewise_displacement", "dvars", "std_dvars", "non_std_dvars", "rmsd"})

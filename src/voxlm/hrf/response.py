@@ -195,9 +195,9 @@ def integrate(
         Row k is the integral over ``[(k - 1) step, k step]``; row 0 is zero, as nothing answers
         an event before it.
     """
-    edges = step * np.arange(int(np.ceil(length / step - 1e-9)) + 1)
-    edges = np.clip(edges.astype(np.float64), start, length)
-    middles = 0.5 * (edges[1:] + edges[:-1])
+    steps = np.arange(int(np.ceil(length / step - 1e-9)) + 1)
+    edges: Floats = np.clip(step * steps, start, length).astype(np.float64)
+    middles: Floats = (0.5 * (edges[1:] + edges[:-1])).astype(np.float64)
     at_edges, at_middles = function(edges), function(middles)
     widths = np.diff(edges)[:, None]
     cells = widths / 6.0 * (at_edges[:-1] + 4.0 * at_middles + at_edges[1:])
