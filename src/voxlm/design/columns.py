@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from voxlm.design import diagnose
 from voxlm.design.clock import Clock
 
 Role = Literal["task", "confound", "drift", "constant", "group"]
@@ -107,3 +108,20 @@ class Design:
         """The matrix as a table indexed by scan time in seconds."""
         index = None if self.clock is None else pd.Index(self.clock.times, name="frame_times")
         return pd.DataFrame(self.matrix, index=index, columns=list(self.names))
+
+    def report(self) -> pd.DataFrame:
+        """Return variance inflation, correlation with the drift, and what confounds remove.
+
+        Examples
+        --------
+        >>> X = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
+        >>> columns = Column("face", "face", "task"), Column("constant", "1", "constant")
+        >>> table = Design(X, columns).report()
+        >>> table["column"].tolist(), table.attrs["rank"]
+        (['face'], 2)
+        """
+        return diagnose.report(self.matrix, self.names, [column.role for column in self.columns])
+
+    def efficiency(self, contrast: ArrayLike) -> NDArray[np.float64]:
+        """Return how precisely each row of a contrast, ``(Q, P)``, would be estimated."""
+        return diagnose.efficiency(self.matrix, contrast)
