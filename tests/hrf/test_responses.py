@@ -166,7 +166,7 @@ def slope_like(t_r, oversampling):
         (as_response([spm_like, slope_like]), [spm_like, slope_like], {}),
         (named("Glover + Derivative"), "glover + derivative", {}),
     ],
-    ids=str,
+    ids=["fir", "boxcar", "none", "function", "functions", "named"],
 )
 def test_equals_nilearn(ours, theirs, options):
     events, expected = by_nilearn(theirs, **options)
