@@ -37,12 +37,15 @@ class Axis:
         First input place that is used.
     n_in : int
         Number of input places from there on.
+    lead : int
+        Number of places before the edge that the first output reaches for.
     """
 
     weights: Floats
     source: Ints
     low: int
     n_in: int
+    lead: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +92,8 @@ def _axis(sigma: float, n: int, first: int, last: int) -> Axis:
     folded = place % (2 * n)
     folded = np.where(folded < n, folded, 2 * n - 1 - folded)
     low = int(folded.min())
-    return Axis(weights.astype(np.float32), folded - low, low, int(folded.max()) - low + 1)
+    n_in = int(folded.max()) - low + 1
+    return Axis(weights.astype(np.float32), folded - low, low, n_in, max(0, radius - first))
 
 
 def smoother(
@@ -118,7 +122,7 @@ def smoother(
 
 
 @njit(cache=True, nogil=True)
-def _load(volume, nx, ny, low, places, slope, inter, out):  # type: ignore[no-untyped-def]
+def _load(volume, nx, ny, low, n_in, lead, places, slope, inter, out):  # type: ignore[no-untyped-def]
     """Copy the input box to float32, rows continued as in a mirror, 0 for what is not finite.
 
     Returns the number of finite values.
@@ -127,12 +131,18 @@ def _load(volume, nx, ny, low, places, slope, inter, out):  # type: ignore[no-un
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
             base = low[0] + nx * ((low[1] + y) + ny * (low[2] + z))
+            source = volume[base : base + n_in]
             row = out[z, y]
-            for x in range(places.size):
-                value = np.float32(np.float64(volume[base + places[x]]) * slope + inter)
+            body = row[lead : lead + n_in]
+            for x in range(n_in):
+                value = np.float32(np.float64(source[x]) * slope + inter)
                 finite = np.isfinite(value)
                 n_finite += finite
-                row[x] = value if finite else np.float32(0)
+                body[x] = value if finite else np.float32(0)
+            for x in range(lead):
+                row[x] = body[places[x]]
+            for x in range(lead + n_in, places.size):
+                row[x] = body[places[x]]
     return n_finite
 
 
@@ -223,9 +233,10 @@ def smooth(volume: NDArray[Any], plan: Smoother, slope: float, inter: float, out
     low = np.array([x.low, y.low, z.low])
     n_out = (z.source.shape[0], y.source.shape[0], x.source.shape[0])
     # Every input place of a row, in order: the first tap of each output, then the last output's.
-    places_x = np.append(x.source[:, 0], x.source[-1, 1:])
-    loaded = np.empty((z.n_in, y.n_in, places_x.size), dtype=np.float32)
-    if not _load(volume, plan.shape[0], plan.shape[1], low, places_x, slope, inter, loaded):
+    row = np.append(x.source[:, 0], x.source[-1, 1:])
+    loaded = np.empty((z.n_in, y.n_in, row.size), dtype=np.float32)
+    nx, ny, _ = plan.shape
+    if not _load(volume, nx, ny, low, x.n_in, x.lead, row, slope, inter, loaded):
         out[:] = np.nan
         return
     rows = np.empty_like(loaded)
