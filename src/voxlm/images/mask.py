@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from voxlm.errors import DataError
 from voxlm.images.nifti import SAME_MM
@@ -14,6 +14,9 @@ from voxlm.images.opening import Opened, open_image
 from voxlm.images.smoothing import FWHM_PER_SIGMA
 from voxlm.images.stream import chunks
 from voxlm.kernels.gather import add_volume
+
+# A tenth of a second to load, for runs without a mask only.
+ndimage = lazy_loader.load("scipy.ndimage", suppress_warning=True)
 
 LOWER, UPPER = 0.2, 0.85  # fractions of the histogram between which the gap is looked for
 OPENING = 2  # steps of erosion and dilation
