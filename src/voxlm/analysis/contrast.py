@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxlm.analysis.options import share
 from voxlm.analysis.verdict import Verdict, decide
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
@@ -109,7 +110,7 @@ class Contrast:
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
         """Return the ``1 - alpha`` interval of the effect: lower bounds, then upper."""
-        half = t_isf(alpha / 2, self.df) * self.se
+        half = t_isf(share(alpha) / 2, self.df) * self.se
         return np.stack([self.effect - half, self.effect + half])
 
     def values(self, name: str) -> Floats:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
+from voxlm.analysis.options import real, whole
 from voxlm.analysis.progress import Watched
 from voxlm.bids.run import Run
 from voxlm.design.build import build
@@ -39,10 +40,17 @@ def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
     ------
     FormulaError
         The formula cannot be read, or names what the tables do not have.
+    DataError
+        A table does not fit the run, or the run has no seconds where they are needed.
     DesignError
         The columns are not independent, or there are too many of them.
     """
     meaning = resolve(parse(formula), Schema.of(run.events, run.confounds), hrf=hrf)
+    if run.tr is None and meaning.drift is not None and meaning.drift.kind == "cosine":
+        raise DataError(
+            f"{meaning.drift.text} is a frequency in Hz, and {run.name} has no seconds: give tr= "
+            "to the Run, or take the implied drift away with `- drift`"
+        )
     made = build(meaning, run.events, run.confounds, run.clock)
     return _checked(made, run)
 
@@ -51,7 +59,8 @@ def _checked(columns: Design, run: Run) -> Design:
     """Check a design at the scans that are kept."""
     if columns.matrix.shape[0] != run.n_scans:
         raise DesignError(
-            f"the design has {columns.matrix.shape[0]} rows and {run.name} {run.n_scans} scans"
+            f"the design has {columns.matrix.shape[0]} rows and {run.name} {run.n_scans} scans; "
+            "make it from this run: vx.design(formula, run)"
         )
     kept = run.sample_mask
     check(columns if kept is None else replace(columns, matrix=columns.matrix[kept]))
@@ -152,15 +161,10 @@ def glsar(
     voxel: its first ``order`` scans dropped, its Yule-Walker estimate, its stopping rule. Scans
     removed by ``sample_mask`` cut the series: no lag product crosses a cut.
     """
-    if int(order) != order or order < 1:
-        raise DataError(f"order is a whole number of at least 1, got {order!r}; for 0 use lm")
-    if int(maxiter) != maxiter or maxiter < 1:
-        raise DataError(f"maxiter is a whole number of at least 1, got {maxiter!r}")
-    if not rtol >= 0:
+    order, maxiter = whole(order, "order", "; for 0 use lm"), whole(maxiter, "maxiter")
+    if not real(rtol) or not rtol >= 0:
         raise DataError(f"rtol is a number of at least 0, got {rtol!r}")
-    return _fit(
-        "glsar", formula, data, hrf, progress, order=int(order), maxiter=int(maxiter), rtol=rtol
-    )
+    return _fit("glsar", formula, data, hrf, progress, order=order, maxiter=maxiter, rtol=rtol)
 
 
 def _fit(
@@ -175,7 +179,7 @@ def _fit(
     rtol: float,
 ) -> Fit | FixedEffects:
     """Compile every run before any image is read, then fit each."""
-    runs = [data] if isinstance(data, Run) else list(data)
+    runs = list(data) if isinstance(data, Iterable) else [data]
     if not runs or not all(isinstance(run, Run) for run in runs):
         kinds = sorted({type(run).__name__ for run in runs if not isinstance(run, Run)})
         raise DataError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast, ContrastSpec, ask
+from voxlm.analysis.options import share, whole
 from voxlm.analysis.save import save_fit
 from voxlm.analysis.summary import describe_fit
 from voxlm.analysis.voxelwise import compare, refit, series
@@ -146,7 +148,7 @@ class Fit:
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
         """Return the bounds of the ``1 - alpha`` interval of each coefficient, ``(P, 2, V)``."""
-        half = t_isf(alpha / 2, self.df_resid) * self.bse
+        half = t_isf(share(alpha) / 2, self.df_resid) * self.bse
         return np.stack([self.params - half, self.params + half], axis=1)
 
     def predict(self, exog: Floats | pd.DataFrame | None = None) -> Floats:
@@ -246,13 +248,18 @@ class Fit:
         z: float | None,
         mm: bool,
     ) -> int:
-        if x is not None and y is not None and z is not None:
-            if mm:
-                return self.run.space.index_mm(x, y, z)
-            return self.run.space.index(round(x), round(y), round(z))
-        if i is None:
-            raise DataError("say which voxel: voxel(i, j, k), or voxel(x=…, y=…, z=…, mm=True)")
-        return self.run.space.index(i, j, k)
+        place = [at for at in (x, y, z) if at is not None]
+        if i is not None and not place and not mm:
+            if not all(at is None or isinstance(at, Integral) for at in (i, j, k)):
+                raise DataError(f"voxels are counted: i, j, k are whole numbers, got {(i, j, k)}")
+            return self.run.space.index(i, j, k)
+        if i is not None or j is not None or k is not None or len(place) != 3:
+            raise DataError(
+                "say which voxel in one way: voxel(i, j, k), or voxel(x=…, y=…, z=…, mm=True)"
+            )
+        if mm:
+            return self.run.space.index_mm(*place)
+        return self.run.space.index(*(round(at) for at in place))
 
     def check(self, n: int = 50, seed: int = 0) -> pd.DataFrame:
         """Refit random voxels with statsmodels; return the table of largest differences.
@@ -269,7 +276,7 @@ class Fit:
         DataFrame
             One row a quantity: largest relative and absolute difference, and the voxel.
         """
-        return compare(self, n, seed)
+        return compare(self, whole(n, "n"), seed)
 
     def image(self, name: str) -> Any:
         """Return one of ``rsquared``, ``scale``, ``rho`` or a column's name as an image."""

@@ -40,9 +40,8 @@ class FixedEffects:
     fits: tuple[Fit, ...]
 
     def __post_init__(self) -> None:
-        first = self.fits[0]
-        for fit in self.fits[1:]:
-            _check_same_space(first, fit)
+        for number, fit in enumerate(self.fits[1:], start=2):
+            _check_same_space(self.fits[0], fit, number)
 
     def __len__(self) -> int:
         return len(self.fits)
@@ -124,9 +123,9 @@ class FixedEffects:
         return "\n\n".join([head, *[f"{fit.run.name}\n{fit!r}" for fit in self.fits]])
 
 
-def _check_same_space(first: Fit, other: Fit) -> None:
+def _check_same_space(first: Fit, other: Fit, number: int) -> None:
     a, b = first.run.space, other.run.space
-    where = f"{other.run.name} and {first.run.name}"
+    where = f"run {number} ({other.run.name}) and run 1 ({first.run.name})"
     if isinstance(a, Volume) and isinstance(b, Volume):
         if a.shape != b.shape or not np.allclose(a.affine, b.affine, atol=SAME_PLACE):
             raise DataError(
@@ -139,4 +138,7 @@ def _check_same_space(first: Fit, other: Fit) -> None:
                 f"pass the same mask=… to every Run"
             )
     elif a.n_voxels != b.n_voxels:
-        raise DataError(f"{where} have {b.n_voxels:,} and {a.n_voxels:,} voxels")
+        raise DataError(
+            f"{where} have {b.n_voxels:,} and {a.n_voxels:,} columns; every run needs the same "
+            "voxels in the same order"
+        )

@@ -64,6 +64,10 @@ def named_contrasts(fit: Fit | FixedEffects, contrasts: Any) -> dict[str, Contra
     """Turn texts, contrasts, or a dict of either into contrasts by file name."""
     if isinstance(contrasts, (str, Contrast)):
         contrasts = [contrasts]
+    if not isinstance(contrasts, Iterable):
+        raise DataError(
+            f"contrasts are texts or Contrasts, in a list or in a dict by name; got {contrasts!r}"
+        )
     items: Iterable[tuple[str | None, Any]]
     items = contrasts.items() if isinstance(contrasts, Mapping) else ((None, c) for c in contrasts)
     answers: dict[str, Contrast] = {}

@@ -81,8 +81,15 @@ def fit_linear(
 
 def _basis(rows: Floats, order: int, kept: NDArray[np.bool_] | None) -> LaggedBasis:
     segments = None if kept is None or kept.all() else cut_segments(kept)
+    cuts = np.array([[0, len(rows)]]) if segments is None else segments
+    left = int(np.maximum(cuts[:, 1] - cuts[:, 0] - order, 0).sum())
+    if left <= rows.shape[1]:
+        raise DesignError(
+            f"{left} scans are left after AR({order}) whitening for {rows.shape[1]} columns: no "
+            f"degrees of freedom remain; use fewer columns, a lower order or more scans"
+        )
     try:
-        basis = lagged_basis(rows, order, segments)
+        return lagged_basis(rows, order, segments)
     except np.linalg.LinAlgError as error:
         lost = (
             f"loses rank when AR({order}) whitening leaves out the first {order} scan(s) of each "
@@ -91,13 +98,6 @@ def _basis(rows: Floats, order: int, kept: NDArray[np.bool_] | None) -> LaggedBa
         raise DesignError(
             f"the design {lost if order else 'is rank-deficient; drop redundant columns'}"
         ) from error
-    if basis.n_whitened <= rows.shape[1]:
-        raise DesignError(
-            f"{basis.n_whitened} scans are left after AR({order}) whitening for "
-            f"{rows.shape[1]} columns: no degrees of freedom remain; use fewer columns, a lower "
-            f"order or more scans"
-        )
-    return basis
 
 
 def _ordinary(basis: LaggedBasis, reduced: Reduced) -> ArFit:
