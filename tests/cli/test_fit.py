@@ -78,7 +78,7 @@ def test_everything_is_written(written):
 
 def test_screen_shows_the_fit_the_answers_and_the_check(written):
     out, printed = written
-    assert "y ~ 1 + face + house + trans_x" in printed
+    assert "y ~ 1 + face + house + motion + cosine(1/128)" in printed
     assert "face - house = 0" in printed
     assert "Benjamini-Hochberg" in printed
     assert "largest differences from statsmodels" in printed
