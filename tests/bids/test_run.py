@@ -151,6 +151,7 @@ def test_arrays() -> None:
     assert (run.name, run.inputs, run.notes) == ("array", (), ())
     assert Run(data).tr is None
     assert Run(data).clock.n_scans == N_SCANS
+    assert "as if they were 1 s apart" in Run(data).notes[0]
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,35 @@ def test_file_chunks_of_any_size(
     np.testing.assert_array_equal(stacked(scans_of(saved(values), mask), 7), values[mask].T)
 
 
+def test_gzip_in_several_members(values: np.ndarray, mask: np.ndarray, saved: Save) -> None:
+    path = saved(values)
+    whole = igzip.decompress(path.read_bytes())
+    parts = [whole[at : at + 7001] for at in range(0, len(whole), 7001)]
+    path.write_bytes(b"".join(igzip.compress(part) for part in parts))
+    np.testing.assert_array_equal(stacked(scans_of(path, mask)), values[mask].T)
+
+
+def test_extensions_of_the_header_are_passed_over(
+    tmp_path: Path, values: np.ndarray, mask: np.ndarray
+) -> None:
+    image = image_of(values)
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * 500))
+    path = tmp_path / "bold.nii.gz"
+    nib.save(image, path)
+    assert open_image(path, "bold").offset > 500
+    np.testing.assert_array_equal(stacked(scans_of(path, mask)), values[mask].T)
+
+
+def test_two_runs_may_be_streamed_at_once(
+    values: np.ndarray, mask: np.ndarray, saved: Save
+) -> None:
+    first = scans_of(saved(values, "a.nii.gz"), mask)
+    second = scans_of(saved(values + 1, "b.nii"), mask)
+    for (start, a), (_, b) in zip(first.blocks(3), second.blocks(3), strict=True):
+        np.testing.assert_array_equal(a, values[mask].T[start : start + 3])
+        np.testing.assert_array_equal(b, (values + 1)[mask].T[start : start + 3])
+
+
 def test_read_gives_columns(values: np.ndarray, mask: np.ndarray, saved: Save) -> None:
     scans = scans_of(saved(values), mask)
     np.testing.assert_array_equal(scans.read([5, 0]), values[mask].T[:, [5, 0]])

@@ -311,7 +311,7 @@ def _timing(
         raise DataError(
             "events are in seconds, so an array needs tr=, the seconds from scan to scan"
         )
-    return None, ()
+    return None, ("array: no tr was given, so scans are counted as if they were 1 s apart",)
 
 
 def _fwhm(
