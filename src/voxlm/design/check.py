@@ -32,9 +32,12 @@ def check(design: Design) -> None:
         raise DesignError(f"the column {', '.join(bad)} holds values that are not finite")
     forbid_empty(design)
     if X.shape[0] <= X.shape[1]:
+        rows, step = ("scans", "use fewer confounds or a slower drift")
+        if design.clock is None:
+            rows, step = ("rows", "use fewer terms")
         raise DesignError(
-            f"{X.shape[0]} scans cannot answer for {X.shape[1]} columns: no residual is left; "
-            "use fewer confounds or a slower drift"
+            f"{X.shape[0]} {rows} cannot answer for {X.shape[1]} columns: no residual is left; "
+            f"{step}"
         )
     found = rank(X)
     if found < X.shape[1]:

@@ -56,6 +56,34 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RandomBlock:
+    """The columns of one random term, and the group that each row belongs to.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (N, q)
+        What each coefficient multiplies; all ones for an intercept.
+    names : tuple of str
+        What the coefficients are called, length q; within one block they are correlated.
+    codes : ndarray of int, shape (N,)
+        The number of each row's group.
+    levels : tuple of str
+        What the groups are called, by number.
+    group : str
+        The grouping columns, joined by colons.
+    text : str
+        The term, as lme4 would print it.
+    """
+
+    matrix: NDArray[np.float64]
+    names: tuple[str, ...]
+    codes: NDArray[np.intp]
+    levels: tuple[str, ...]
+    group: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Design:
     """A design matrix that knows what its columns mean.
 
@@ -74,6 +102,8 @@ class Design:
         ``n/a`` set to 0, …).
     meaning : object
         The resolved formula, for ``explain``.
+    random : tuple of RandomBlock
+        The random terms of a group formula.
 
     Examples
     --------
@@ -90,6 +120,7 @@ class Design:
     formula: str = ""
     notes: tuple[str, ...] = ()
     meaning: Any = field(default=None, repr=False)
+    random: tuple[RandomBlock, ...] = ()
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64, order="C")
