@@ -15,7 +15,8 @@ from voxlm.models.reduce import FITTED
 if TYPE_CHECKING:
     from voxlm.analysis.fit import Fit
 
-linear_model = lazy_loader.load("statsmodels.regression.linear_model", suppress_warning=True)
+# Not statsmodels.regression…: of a subpackage, all parents are loaded at once.
+sm = lazy_loader.load("statsmodels.api", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 
@@ -50,13 +51,13 @@ def refit(fit: Fit, y: Floats) -> Any:
     """
     X = pd.DataFrame(fit.estimate.X, columns=list(fit.design.names))
     if fit.order == 0:
-        return linear_model.OLS(y, X).fit()
+        return sm.OLS(y, X).fit()
     if len(fit.estimate.basis.segments) > 1:
         raise DataError(
             "statsmodels' GLSAR has no notion of removed scans: its lags would run across the "
             "gaps of sample_mask; fit with model lm, or without sample_mask, to compare"
         )
-    model = linear_model.GLSAR(y, X, rho=fit.order)
+    model = sm.GLSAR(y, X, rho=fit.order)
     return model.iterative_fit(maxiter=fit.maxiter, rtol=fit.rtol)
 
 

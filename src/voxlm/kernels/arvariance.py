@@ -64,10 +64,12 @@ def _covariance(basis: LaggedBasis, rho: Floats, C: Floats, *, diagonal: bool) -
             basis.eigen,
             basis.edges,
             edge_rows,
-            rho[:, start:stop],
+            rho,
             rows,
+            start,
+            stop,
             diagonal,
-            out[:, :, start:stop],
+            out,
         )
 
     over_blocks(rho.shape[1], BLOCK, work)
@@ -82,15 +84,15 @@ def _fill(rho, at, n, lanes, a):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _covariance_block(gram, eigen, edges, edge_rows, rho, rows, diagonal, out):  # type: ignore[no-untyped-def]
+def _covariance_block(gram, eigen, edges, edge_rows, rho, rows, first, stop, diagonal, out):  # type: ignore[no-untyped-def]
     """Solve for each row, and take products with the rows (or with itself alone)."""
     p, P, Q = rho.shape[0], gram.shape[2], rows.shape[0]
     lanes, a = np.empty((p, LANES)), np.empty((p + 1, LANES))
     A, inverse, spread, small = workspace(P, edges.shape[0])
     z, scratch = np.empty((P, LANES)), np.empty((edges.shape[0], LANES))
     total = np.empty(LANES)
-    for at in range(0, rho.shape[1], LANES):
-        n = min(LANES, rho.shape[1] - at)
+    for at in range(first, stop, LANES):
+        n = min(LANES, stop - at)
         _fill(rho, at, n, lanes, a)
         closed = factor_either(gram, eigen, edges, edge_rows, a, A, inverse, spread, small)
         for q in range(Q):

@@ -28,6 +28,7 @@ from voxlm.kernels.lanes import (
     backward,
     forward,
     load,
+    store,
     times,
     whitening,
 )
@@ -110,25 +111,27 @@ def fit_autoregressive(
         basis.edges,
         np.ascontiguousarray(basis.Q[basis.near]),
         basis.first,
-        basis.Rinv,
+        np.ascontiguousarray(basis.Rinv),
     )
 
+    # Whole arrays and a range rather than slices: slices are another type, compiled once more.
     def work(start: int, stop: int) -> None:
-        here = slice(start, stop)
         _solve_block(
             *design,
-            start_at[:, here],
-            sums.cross[:, here],
-            sums.total[:, here],
-            sums.auto[:, here],
-            sums.near[:, here],
+            start_at,
+            sums.cross,
+            sums.total,
+            sums.auto,
+            sums.near,
+            start,
+            stop,
             maxiter,
-            rtol,
-            out.params[:, here],
-            out.rho[:, here],
-            out.ssr[here],
-            out.iterations[here],
-            out.converged[here],
+            float(rtol),
+            out.params,
+            out.rho,
+            out.ssr,
+            out.iterations,
+            out.converged,
         )
 
     over_blocks(V, BLOCK, work)
@@ -151,6 +154,8 @@ def _solve_block(  # type: ignore[no-untyped-def]
     total,
     auto,
     near,
+    first_voxel,
+    stop,
     maxiter,
     rtol,
     params,
@@ -175,8 +180,8 @@ def _solve_block(  # type: ignore[no-untyped-def]
     a = np.empty((p + 1, LANES))
     ssr = np.empty(LANES)
     active = np.empty(LANES, dtype=np.bool_)
-    for at in range(0, auto.shape[1], LANES):
-        n = min(LANES, auto.shape[1] - at)
+    for at in range(first_voxel, stop, LANES):
+        n = min(LANES, stop - at)
         load(start_at, at, n, start)
         load(cross, at, n, H)
         load(total, at, n, s)
@@ -190,23 +195,23 @@ def _solve_block(  # type: ignore[no-untyped-def]
         if maxiter > 1:
             _coefficients(Rinv, start, step, last)
             _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, b)
-        for iteration in range(1, maxiter - 1):
+        iteration = 0
+        while True:
+            iteration += 1
             whitening(rho, a)
             _right_hand_side(edges, edge_rows, H, g, e, a, whitened, ssr)
             closed = factor_either(gram, eigen, edges, edge_rows, a, A, inverse, spread, small)
             _step(closed, A, inverse, spread, small, whitened, step, ssr)
             _coefficients(Rinv, start, step, b)
+            if iteration >= maxiter - 1:
+                break
             if _settle(b, last, rtol, active, n, iteration, at, iterations, converged):
                 break
             _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, b)
-        whitening(rho, a)
-        _right_hand_side(edges, edge_rows, H, g, e, a, whitened, ssr)
-        closed = factor_either(gram, eigen, edges, edge_rows, a, A, inverse, spread, small)
-        _step(closed, A, inverse, spread, small, whitened, step, ssr)
-        _coefficients(Rinv, start, step, b)
-        params[:, at : at + n] = b[:, :n]
-        rho_out[:, at : at + n] = rho[:, :n]
-        ssr_out[at : at + n] = ssr[:n]
+        store(b, at, n, params)
+        store(rho, at, n, rho_out)
+        for w in range(n):
+            ssr_out[at + w] = ssr[w]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -285,18 +290,18 @@ def _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, scrat
     else:
         for w in range(LANES):
             if active[w]:
-                rho[:, w] = _toeplitz_solve(gamma[:, w])
+                _toeplitz_solve(gamma, w, rho)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _toeplitz_solve(gamma):  # type: ignore[no-untyped-def]
-    """Solve the Yule-Walker equations of one voxel by elimination with row exchanges."""
-    p = gamma.size - 1
+def _toeplitz_solve(gamma, w, rho):  # type: ignore[no-untyped-def]
+    """Solve the Yule-Walker equations of one lane by elimination with row exchanges."""
+    p = rho.shape[0]
     M = np.empty((p, p + 1))
     for i in range(p):
         for j in range(p):
-            M[i, j] = gamma[abs(i - j)]
-        M[i, p] = gamma[i + 1]
+            M[i, j] = gamma[abs(i - j), w]
+        M[i, p] = gamma[i + 1, w]
     for j in range(p):
         pivot = j
         for i in range(j + 1, p):
@@ -308,13 +313,11 @@ def _toeplitz_solve(gamma):  # type: ignore[no-untyped-def]
             ratio = M[i, j] / M[j, j]
             for c in range(j, p + 1):
                 M[i, c] -= ratio * M[j, c]
-    out = np.empty(p)
     for i in range(p - 1, -1, -1):
         value = M[i, p]
         for j in range(i + 1, p):
-            value -= M[i, j] * out[j]
-        out[i] = value / M[i, i]
-    return out
+            value -= M[i, j] * rho[j, w]
+        rho[i, w] = value / M[i, i]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -349,7 +352,9 @@ def _right_hand_side(edges, edge_rows, H, g, e, a, z, ssr):  # type: ignore[no-u
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _step(closed, A, inverse, spread, small, z, step, ssr):  # type: ignore[no-untyped-def]
     """Solve for the step from OLS to the whitened fit, and take what it explains off ssr."""
-    step[:] = z
+    for i in range(step.shape[0]):
+        for w in range(LANES):
+            step[i, w] = z[i, w]
     if closed:
         solve_one(inverse, spread, small, step, np.empty((spread.shape[0], LANES)))
     else:

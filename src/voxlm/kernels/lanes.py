@@ -28,6 +28,14 @@ def load(source, at, n, lanes):  # type: ignore[no-untyped-def]
             lanes[i, w] = source[i, at]
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def store(lanes, at, n, target):  # type: ignore[no-untyped-def]
+    """Copy the lanes back to n voxels."""
+    for i in range(lanes.shape[0]):
+        for w in range(n):
+            target[i, at + w] = lanes[i, w]
+
+
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def add_weighted(total, weights, x, first, stop):  # type: ignore[no-untyped-def]
     """Add ``Σ_j weights_j x_j`` for j from first to stop, the weights shared by all lanes."""
