@@ -88,7 +88,7 @@ def test_smoothing_is_linear_and_keeps_the_sum(
     )
 
 
-@pytest.mark.parametrize("bad", [-1, (1, 2), np.nan, "6mm", (1, 2, -3)])
+@pytest.mark.parametrize("bad", [-1, (1, 2), np.nan, "6", (1, 2, -3), (1, None, 2)])
 def test_widths_that_are_none(bad: object) -> None:
     with pytest.raises(DataError, match="smoothing_fwhm is one width in millimetres"):
         check_fwhm(bad)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from voxlm.design.events import check_events
 from voxlm.errors import DataError
+from voxlm.images.opening import beside
 
 MISSING = ("n/a", "N/A", "NaN", "nan", "NA", "")
 SEPARATORS = {".tsv": "\t", ".csv": ","}
@@ -173,11 +174,7 @@ def _separator(path: Path, role: str) -> str:
             "with pandas and give the DataFrame"
         )
     if not path.is_file():
-        beside = sorted(file.name for file in path.parent.glob(f"*{path.suffix}"))[:5]
-        raise DataError(
-            f"{role} {path} does not exist; {path.parent} has "
-            f"{', '.join(beside) if beside else f'no {path.suffix} files'}"
-        )
+        raise DataError(f"{role} {path} does not exist; {beside(path, f'*{suffix}')}")
     return SEPARATORS[suffix]
 
 

@@ -18,7 +18,7 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from voxlm.errors import DataError
+from voxlm.errors import DataError, nearest
 
 ISAL_ERROR: Any = IsalError
 READ_ERRORS: tuple[type[Exception], ...] = (
@@ -120,8 +120,10 @@ def open_image(source: object, role: str) -> Opened:
     if is_image(source):
         return _from_image(source, role)
     if not isinstance(source, (str, os.PathLike)):
+        wrap = "; wrap it: nibabel.Nifti1Image(array, affine)"
         raise DataError(
-            f"{role} must be a path (.nii, .nii.gz) or a nibabel image, got {type(source).__name__}"
+            f"{role} must be a path (.nii, .nii.gz) or a nibabel image, got "
+            f"{type(source).__name__}{wrap if isinstance(source, np.ndarray) else ''}"
         )
     path = Path(source).expanduser()
     _check_file(path, role)
@@ -146,13 +148,34 @@ def _check_file(path: Path, role: str) -> None:
     if path.is_dir():
         raise DataError(f"{role} {path} is a folder; give the image file in it")
     if not path.exists():
-        near = sorted(path.parent.glob("*.nii*"))[:5] if path.parent.is_dir() else []
-        beside = ", ".join(file.name for file in near) or "no images"
-        raise DataError(f"{role} {path} does not exist; {path.parent} has {beside}")
+        raise DataError(f"{role} {path} does not exist; {beside(path, '*.nii*')}")
     if not os.access(path, os.R_OK):
         raise DataError(f"{role} {path} may not be read; check its permissions")
     if path.stat().st_size == 0:
         raise DataError(f"{role} {path} is empty (0 bytes); copy or download it again")
+
+
+def beside(path: Path, pattern: str) -> str:
+    """Say which files lie where a missing one was looked for, the likeliest first.
+
+    Parameters
+    ----------
+    path : Path
+        The missing file.
+    pattern : str
+        Of the files to name.
+
+    Examples
+    --------
+    >>> beside(Path("/nowhere/bold.nii.gz"), "*.nii*")
+    'there is no folder /nowhere'
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    names = sorted(file.name for file in folder.glob(pattern))
+    shown = (nearest(path.name, names) or names)[:5]
+    return f"{folder} has {', '.join(shown)}" if shown else f"{folder} has no {pattern}"
 
 
 def _from_image(image: Any, role: str, path: Path | None = None) -> Opened:

@@ -315,6 +315,11 @@ def array_scans(values: ArrayLike, tr: float | None = None) -> ArrayScans:
         If it does not have two axes, is empty, or does not hold real numbers.
     """
     data = np.asarray(values)
+    if data.dtype.kind not in "iufb" or data.dtype.itemsize > 8:
+        raise DataError(
+            "bold must be a path (.nii, .nii.gz), a nibabel image, or an array of real numbers; "
+            f"got {type(values).__name__} of {data.dtype}"
+        )
     if data.ndim != 2:
         raise DataError(
             f"bold as an array has two axes, scans × voxels; got shape {data.shape}. "
@@ -322,8 +327,6 @@ def array_scans(values: ArrayLike, tr: float | None = None) -> ArrayScans:
         )
     if 0 in data.shape:
         raise DataError(f"bold has zero scans or zero voxels: its shape is {data.shape}")
-    if data.dtype.kind not in "iufb" or data.dtype.itemsize > 8:
-        raise DataError(f"bold holds {data.dtype} values; expected real numbers (float64, …)")
     if data.dtype not in (np.float32, np.float64):
         data = data.astype(np.float64)
     data = data.view()

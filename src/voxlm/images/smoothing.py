@@ -37,10 +37,8 @@ def check_fwhm(fwhm: float | Sequence[float] | None) -> tuple[float, float, floa
     """
     if fwhm is None:
         return None
-    try:
-        widths = np.atleast_1d(np.asarray(fwhm, dtype=np.float64))
-    except (TypeError, ValueError):
-        widths = np.empty(0)
+    given = np.atleast_1d(np.asarray(fwhm))
+    widths = given.astype(np.float64) if given.dtype.kind in "iuf" else np.empty(0)
     if widths.shape not in ((1,), (3,)) or not np.isfinite(widths).all() or (widths < 0).any():
         raise DataError(
             f"smoothing_fwhm is one width in millimetres, or three (x, y, z), none negative; "
