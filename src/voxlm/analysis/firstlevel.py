@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, overload
 
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
 from voxlm.analysis.options import real, whole
+from voxlm.analysis.plan import check_design, compile_design, plan_runs
 from voxlm.analysis.progress import Watched
 from voxlm.bids.run import Run
-from voxlm.design.build import build
-from voxlm.design.check import check
 from voxlm.design.columns import Design
-from voxlm.errors import DataError, DesignError
-from voxlm.formula import Schema, parse, resolve
+from voxlm.errors import DataError
 from voxlm.models.linear import fit_linear
 
 
@@ -45,26 +42,9 @@ def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
     DesignError
         The columns are not independent, or there are too many of them.
     """
-    meaning = resolve(parse(formula), Schema.of(run.events, run.confounds), hrf=hrf)
-    if run.tr is None and meaning.drift is not None and meaning.drift.kind == "cosine":
-        raise DataError(
-            f"{meaning.drift.text} is a frequency in Hz, and {run.name} has no seconds: give tr= "
-            "to the Run, or take the implied drift away with `- drift`"
-        )
-    made = build(meaning, run.events, run.confounds, run.clock)
-    return _checked(made, run)
-
-
-def _checked(columns: Design, run: Run) -> Design:
-    """Check a design at the scans that are kept."""
-    if columns.matrix.shape[0] != run.n_scans:
-        raise DesignError(
-            f"the design has {columns.matrix.shape[0]} rows and {run.name} {run.n_scans} scans; "
-            "make it from this run: vx.design(formula, run)"
-        )
-    kept = run.sample_mask
-    check(columns if kept is None else replace(columns, matrix=columns.matrix[kept]))
-    return columns
+    made = compile_design(formula, run, run.events, hrf)
+    check_design(made, run, run.sample_mask)
+    return made
 
 
 @overload
@@ -186,29 +166,18 @@ def _fit(
             f"data is a Run or a list of Runs, got {', '.join(kinds) or 'an empty list'}; "
             f"make one with vx.Run(bold, events=…, confounds=…)"
         )
-    designs = [_design_of(formula, run, hrf, len(runs) > 1) for run in runs]
     fits = []
-    for run, columns in zip(runs, designs, strict=True):
+    for planned in plan_runs(formula, runs, hrf, order):
+        run = planned.run
         with Watched(run.scans, run.name, progress) as scans:
             estimate = fit_linear(
                 scans,
-                columns.matrix,
+                planned.design.matrix,
                 order=order,
                 maxiter=maxiter,
                 rtol=rtol,
-                kept=run.sample_mask,
+                kept=planned.kept,
                 scaling=run.scaling,
             )
-        fits.append(Fit(model, columns, run, estimate, maxiter, rtol))
+        fits.append(Fit(model, planned, estimate, maxiter, rtol))
     return fits[0] if isinstance(data, Run) else FixedEffects(tuple(fits))
-
-
-def _design_of(formula: str | Design, run: Run, hrf: Any, several: bool) -> Design:
-    try:
-        if isinstance(formula, Design):
-            return _checked(formula, run)
-        return design(formula, run, hrf=hrf)
-    except DesignError as error:
-        if several:
-            raise DesignError(f"{run.name}: {error}") from error
-        raise

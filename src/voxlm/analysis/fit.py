@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast, ContrastSpec, ask
 from voxlm.analysis.options import share, whole
+from voxlm.analysis.plan import Plan
 from voxlm.analysis.save import save_fit
 from voxlm.analysis.summary import describe_fit
 from voxlm.analysis.voxelwise import compare, refit, series
@@ -43,10 +44,8 @@ class Fit:
     ----------
     model : {"lm", "glsar"}
         Which verb made it.
-    design : Design
-        The columns.
-    run : Run
-        The data.
+    plan : Plan
+        The run, its design and the scans kept.
     estimate : Estimate
         The numbers.
     maxiter, rtol : int, float
@@ -54,11 +53,20 @@ class Fit:
     """
 
     model: str
-    design: Design
-    run: Run
+    plan: Plan
     estimate: Estimate
     maxiter: int
     rtol: float
+
+    @property
+    def design(self) -> Design:
+        """The columns."""
+        return self.plan.design
+
+    @property
+    def run(self) -> Run:
+        """The data."""
+        return self.plan.run
 
     @property
     def formula(self) -> str:

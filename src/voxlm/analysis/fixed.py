@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast, ContrastSpec
 from voxlm.analysis.fit import Fit
@@ -20,6 +21,7 @@ from voxlm.contrasts.statmap import wald
 from voxlm.errors import ContrastError, DataError
 from voxlm.images.space import Space, Volume
 
+Floats = NDArray[np.float64]
 Weighting = Literal["unweighted", "precision"]
 SAME_PLACE = 1e-3  # mm: affines that differ by less put every voxel in the same place
 
@@ -90,25 +92,21 @@ class FixedEffects:
     def _ask(
         self, spec: ContrastSpec, kind: Literal["t", "F"] | None, weighting: Weighting
     ) -> Contrast:
-        questions = [self._read(spec, fit, kind) for fit in self.fits]
-        parts = []
+        questions = [_read(spec, fit, kind) for fit in self.fits]
+        parts, without = [], []
         for question, fit in zip(questions, self.fits, strict=True):
-            effect, cov = fit.estimate.effect(question.C), fit.estimate.vcov(question.C)
-            parts.append((effect, cov, fit.df_resid))
+            C = _answerable(question, fit)
+            if C is None:
+                without.append(fit.run.name)
+            else:
+                parts.append((fit.estimate.effect(C), fit.estimate.vcov(C), fit.df_resid))
         first = questions[0]
+        if without and parts:
+            note = f"not in {', '.join(without)}, where a condition it asks for has no events"
+            first = replace(first, notes=(*first.notes, note))
         pooled = combine(parts, weighting)
         result = wald(pooled.effect, pooled.cov, pooled.df, first.kind, first.null)
         return Contrast(first, result, self.space)
-
-    def _read(self, spec: ContrastSpec, fit: Fit, kind: Literal["t", "F"] | None) -> Hypothesis:
-        try:
-            question = hypothesis(spec, fit.design.columns, kind)
-            check_estimable(question.C, fit.estimate.X, fit.design.names)
-        except ContrastError as error:
-            raise ContrastError(
-                f"{fit.run.name}: {error.message}", error.text, error.span, error.hint
-            ) from error
-        return question
 
     def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
         """Write each run's folder and the combined contrasts, whole or not at all."""
@@ -121,6 +119,26 @@ class FixedEffects:
     def __repr__(self) -> str:
         head = f"{len(self)} runs, one fit a run, combined by fixed effects; df {self.df_resid:g}"
         return "\n\n".join([head, *[f"{fit.run.name}\n{fit!r}" for fit in self.fits]])
+
+
+def _read(spec: ContrastSpec, fit: Fit, kind: Literal["t", "F"] | None) -> Hypothesis:
+    """Read a contrast over the columns of the formula, those a run lacks included."""
+    try:
+        return hypothesis(spec, fit.plan.asked, kind)
+    except ContrastError as error:
+        raise ContrastError(
+            f"{fit.run.name}: {error.message}", error.text, error.span, error.hint
+        ) from error
+
+
+def _answerable(question: Hypothesis, fit: Fit) -> Floats | None:
+    """Return the rows over the run's own columns; None where it lacks one that they weigh."""
+    present = [column in fit.design.columns for column in fit.plan.asked]
+    if np.any(question.C[:, np.logical_not(present)]):
+        return None
+    C = question.C[:, present]
+    check_estimable(C, fit.estimate.X, fit.design.names)
+    return C
 
 
 def _check_same_space(first: Fit, other: Fit, number: int) -> None:

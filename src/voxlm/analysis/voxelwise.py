@@ -36,8 +36,8 @@ def series(fit: Fit, voxels: NDArray[np.intp]) -> Floats:
     ndarray, shape (n, k)
     """
     data = fit.run.scans.read(voxels)
-    if fit.run.sample_mask is not None:
-        data = data[fit.run.sample_mask]
+    if fit.plan.kept is not None:
+        data = data[fit.plan.kept]
     scaled: Floats = fit.estimate.factor[voxels] * data + fit.estimate.level
     return scaled
 

@@ -1,0 +1,130 @@
+"""Before any image is read: every run's design, checked, and the scans it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.bids.run import Run
+from voxlm.design.build import build
+from voxlm.design.censor import take_out
+from voxlm.design.check import check
+from voxlm.design.columns import Column, Design
+from voxlm.errors import DataError, DesignError
+from voxlm.formula import Schema, parse, resolve
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """One run's design as it will be fitted.
+
+    Parameters
+    ----------
+    run : Run
+        The data.
+    design : Design
+        The columns that the run can answer for.
+    kept : ndarray of bool, shape (T,), or None
+        The retained scans; all when None.
+    asked : tuple of Column
+        The columns of the formula, those without events in this run included.
+    """
+
+    run: Run
+    design: Design
+    kept: Bools | None
+    asked: tuple[Column, ...]
+
+
+def compile_design(formula: str, run: Run, events: pd.DataFrame | None, hrf: Any) -> Design:
+    """Compile a formula for one run; ``events`` says which levels and columns there are."""
+    meaning = resolve(parse(formula), Schema.of(events, run.confounds), hrf=hrf)
+    if run.tr is None and meaning.drift is not None and meaning.drift.kind == "cosine":
+        raise DataError(
+            f"{meaning.drift.text} is a frequency in Hz, and {run.name} has no seconds: give tr= "
+            "to the Run, or take the implied drift away with `- drift`"
+        )
+    return build(meaning, run.events, run.confounds, run.clock)
+
+
+def plan_runs(formula: str | Design, runs: Sequence[Run], hrf: Any, order: int) -> list[Plan]:
+    """Compile and check the designs of all runs.
+
+    Parameters
+    ----------
+    formula : str or Design
+        A formula over the words of all runs together, or one design for every run.
+    runs : sequence of Run
+        With several, a condition that some run lacks is left out of that run's design, with a
+        note; with one, it is an error.
+    hrf : str or HRF
+        The response of event terms that carry no tag.
+    order : int
+        Order of the AR noise, which scrubbed scans are taken out for.
+
+    Returns
+    -------
+    list of Plan
+
+    Raises
+    ------
+    DesignError, FormulaError
+        Naming the run where there are several.
+    """
+    tables = [run.events for run in runs if run.events is not None]
+    pooled = pd.concat(tables, ignore_index=True) if len(tables) > 1 else None
+    plans = []
+    for run in runs:
+        try:
+            plans.append(_plan(formula, run, pooled, hrf, order))
+        except DesignError as error:
+            raise DesignError(f"{run.name}: {error}" if len(runs) > 1 else str(error)) from error
+    return plans
+
+
+def _plan(
+    formula: str | Design, run: Run, pooled: pd.DataFrame | None, hrf: Any, order: int
+) -> Plan:
+    if isinstance(formula, Design):
+        made = formula
+    else:
+        made = compile_design(formula, run, run.events if pooled is None else pooled, hrf)
+    asked = made.columns
+    if pooled is not None:
+        made = _without_absent(made)
+    made, kept = take_out(made, run.sample_mask, order)
+    check_design(made, run, kept)
+    return Plan(run, made, kept, asked)
+
+
+def check_design(columns: Design, run: Run, kept: Bools | None) -> None:
+    """Check a design at the scans that are kept."""
+    if columns.matrix.shape[0] != run.n_scans:
+        raise DesignError(
+            f"the design has {columns.matrix.shape[0]} rows and {run.name} {run.n_scans} scans"
+        )
+    check(columns if kept is None else replace(columns, matrix=columns.matrix[kept]))
+
+
+def _without_absent(design: Design) -> Design:
+    """Leave out the task columns that no event of this run enters."""
+    empty = ~np.any(design.matrix, axis=0)
+    absent = [k for k, c in enumerate(design.columns) if c.role == "task" and empty[k]]
+    if not absent:
+        return design
+    rest = [k for k in range(len(design.columns)) if k not in absent]
+    names = ", ".join(design.names[k] for k in absent)
+    note = f"no events of {names} in this run: left out of its design and of contrasts that ask it"
+    return replace(
+        design,
+        matrix=design.matrix[:, rest],
+        columns=tuple(design.columns[k] for k in rest),
+        notes=(*design.notes, note),
+    )
