@@ -96,7 +96,7 @@ def explain(
     --------
     >>> events = pd.DataFrame({"onset": [1.0], "duration": [1.0], "trial_type": ["face"]})
     >>> explain("y ~ face", events).table()[["word", "source"]].iloc[0].tolist()
-    ['face', 'events.trial_type']
+    ['face', 'level of events.trial_type']
     """
     notes: tuple[str, ...] = ()
     if events is not None:
