@@ -158,3 +158,11 @@ def test_events_long_before_the_run_are_left_out_and_said_so():
     without = ours("y ~ face", events.iloc[1:], clock)
     assert np.array_equal(design.matrix, without.matrix)
     assert any("more than 24 s before" in note and "row 1" in note for note in design.notes)
+
+
+def test_derivatives_are_orthogonal_to_their_own_condition():
+    clock = Clock(100, 2.0)
+    made = ours("y ~ trial_type - drift", events_of(2, 200), clock, "spm + derivative + dispersion")
+    for k in range(0, 9, 3):
+        gram = made.matrix[:, k : k + 3].T @ made.matrix[:, k : k + 3]
+        assert np.max(np.abs(gram - np.diag(np.diag(gram)))) < TOLERANCE

@@ -90,7 +90,11 @@ def code(terms: Sequence[Factors], intercept: bool = False) -> tuple[Coded, ...]
     keys = tuple(tuple(f.key for f in terms[i]) for i in ranking)
     known = {factor.key: factor for term in terms for factor in term}
     categorical = frozenset(k for k, factor in known.items() if factor.kind == "categorical")
-    scoped = structure(keys, categorical, intercept)
+    if categorical:
+        scoped = structure(keys, categorical, intercept)
+    else:
+        # Without levels there is nothing to lose.
+        scoped = tuple((tuple((key, False) for key in term),) for term in keys)
     out: dict[int, list[Coded]] = {i: [] for i in ranking}
     for i, products in zip(ranking, scoped, strict=True):
         for product in products:

@@ -87,6 +87,8 @@ class Namer:
         for name, meaning in found:
             self.check_numeric(node, name, meaning)
         clocks = {meaning.clock for _, meaning in found}
+        if not clocks:
+            raise self.fail(f"{node.function}() needs a column", node.args[0])
         if len(clocks) > 1:
             raise self.fail("this mixes events and scans inside one function", node)
         labels = [""]

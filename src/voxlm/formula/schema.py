@@ -125,8 +125,13 @@ def describe(frame: pd.DataFrame | None, source: Source) -> Iterator[Variable]:
     if frame is None:
         return
     rows = len(frame)
-    for name in frame.columns:
-        column = frame[name]
+    # A confounds table has hundreds of columns: what can be asked of all at once is.
+    missing_of = frame.isna().to_numpy().sum(axis=0) if rows else np.zeros(frame.shape[1], int)
+    for k, (name, dtype) in enumerate(frame.dtypes.items()):
+        if source == "confounds" and dtype.kind in "fiu":
+            yield Variable(str(name), source, "numeric", (), (), rows, int(missing_of[k]))
+            continue
+        column = frame.iloc[:, k]
         forced = source == "events" and name in LABELS
         values = None if forced else numbers(column)
         if values is not None:

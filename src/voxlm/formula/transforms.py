@@ -225,9 +225,12 @@ def spreading(node: Call, x: Floats, table: Table, memory: Memory) -> Floats:
     options = spreading_options(node, table)
     known = np.isfinite(x)
     try:
-        columns = spread(node.function, x[known], options, memory)
+        with np.errstate(all="ignore"):
+            columns = spread(node.function, x[known], options, memory)
     except (ValueError, IndexError, KeyError, np.linalg.LinAlgError) as error:
         raise table.fail(f"{write(node)} cannot be computed: {error}", node) from error
+    if not all(np.isfinite(values).all() for values in columns.values()):
+        raise table.fail(f"{write(node)} needs more different values", node.args[0])
     out = np.full((x.size, len(columns)), np.nan)
     for k, values in enumerate(columns.values()):
         out[known, k] = values
