@@ -34,8 +34,7 @@ def pair(request: pytest.FixtureRequest, study: Any) -> tuple[vx.Fit, list[Any]]
     maxiter, rtol = options.get("maxiter", 3), options.get("rtol", 1e-4)
     order = options["order"]
     return fit, [
-        sm.GLSAR(y, X, rho=order).iterative_fit(maxiter=maxiter, rtol=rtol)
-        for y in study.percent.T
+        sm.GLSAR(y, X, rho=order).iterative_fit(maxiter=maxiter, rtol=rtol) for y in study.percent.T
     ]
 
 
@@ -106,9 +105,7 @@ def test_arrays_give_the_same_numbers(pair: tuple[vx.Fit, list[Any]], study: Any
     options = {"order": fit.order, "maxiter": fit.maxiter, "rtol": fit.rtol} if fit.order else {}
     other = verb(FORMULA, study.array_run(), **options)
     for name in ("params", "bse", "scale", "rho", "resid"):
-        np.testing.assert_allclose(
-            getattr(other, name), getattr(fit, name), rtol=EXACT, atol=EXACT
-        )
+        np.testing.assert_allclose(getattr(other, name), getattr(fit, name), rtol=EXACT, atol=EXACT)
     assert isinstance(other.contrast("face").image("z"), np.ndarray)
 
 
