@@ -97,14 +97,20 @@ def staging(folder: str | os.PathLike[str]) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        for file in sorted(temporary.rglob("*")):
-            if file.is_file():
-                place = target / file.relative_to(temporary)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                file.replace(place)
-        target.mkdir(exist_ok=True)
+        if target.exists():
+            _merge(temporary, target)
+        else:
+            temporary.rename(target)  # one step: never half there
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _merge(source: Path, target: Path) -> None:
+    for file in sorted(source.rglob("*")):
+        if file.is_file():
+            place = target / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:

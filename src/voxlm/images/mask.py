@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import lazy_loader
 import numpy as np
@@ -43,6 +44,8 @@ def open_mask(mask: object, bold: Opened) -> Opened:
         If it cannot be read or has another grid.
     """
     opened = open_image(mask, "mask")
+    # Writers may leave out last axes of length 1: the mask of one slice then has two.
+    opened = replace(opened, shape=opened.shape + (1,) * (3 - len(opened.shape)))
     shape = opened.shape[:3] if opened.shape[3:] in ((), (1,)) else opened.shape
     same_place = np.allclose(opened.affine, bold.affine, rtol=0, atol=SAME_MM)
     if shape != bold.grid or not same_place:

@@ -287,10 +287,12 @@ def check_finite(
         if (kept is None or kept[start + t]) and not np.isfinite(rows[t]).any()
     ]
     if empty:
-        several = "scans" if len(empty) > 1 else "scan"
-        numbers = ", ".join(str(t) for t in empty)
+        which = f"scan {empty[0]} (counted from 0) holds"
+        if len(empty) > 1:
+            shown = ", ".join(str(t) for t in empty[:6]) + (", …" if len(empty) > 6 else "")
+            which = f"scans {shown} (counted from 0) hold"
         raise DataError(
-            f"{name}: {several} {numbers} (counted from 0) hold no finite value in any voxel; "
+            f"{name}: {which} no finite value in any voxel, and later scans may, too; "
             "leave them out with sample_mask="
         )
 
