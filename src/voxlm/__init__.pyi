@@ -1,6 +1,7 @@
 from . import hrf as hrf
 from . import simulate as simulate
 from .analysis.contrast import Contrast as Contrast
+from .analysis.design import Design as Design
 from .analysis.explain import explain as explain
 from .analysis.firstlevel import design as design
 from .analysis.firstlevel import glsar as glsar
@@ -10,7 +11,6 @@ from .analysis.fixed import FixedEffects as FixedEffects
 from .analysis.verdict import Verdict as Verdict
 from .bids.run import Run as Run
 from .design.columns import Column as Column
-from .design.columns import Design as Design
 from .errors import ContrastError as ContrastError
 from .errors import DataError as DataError
 from .errors import DesignError as DesignError

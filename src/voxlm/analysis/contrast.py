@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from voxlm.analysis.options import share
+from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.verdict import Verdict, decide
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
@@ -23,7 +23,6 @@ from voxlm.kernels.tails import t_isf
 from voxlm.models.estimate import Estimate
 
 Floats = NDArray[np.float64]
-ContrastSpec = str | ArrayLike | Mapping[str, float] | Sequence[Any] | Hypothesis
 
 MAPS = ("effect", "se", "stat", "t", "F", "z", "p", "log10p")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
+from voxlm.analysis.design import Design
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
 from voxlm.analysis.options import real, whole
 from voxlm.analysis.plan import check_design, compile_design, plan_runs
 from voxlm.analysis.progress import Watched
+from voxlm.bids.common import share_mask
 from voxlm.bids.run import Run
-from voxlm.design.columns import Design
+from voxlm.design.columns import Design as Columns
 from voxlm.errors import DataError
 from voxlm.models.linear import fit_linear
 
@@ -48,13 +51,13 @@ def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
 
 
 @overload
-def lm(formula: str | Design, data: Run, *, hrf: Any = ..., progress: bool = ...) -> Fit: ...
+def lm(formula: str | Columns, data: Run, *, hrf: Any = ..., progress: bool = ...) -> Fit: ...
 @overload
 def lm(
-    formula: str | Design, data: Sequence[Run], *, hrf: Any = ..., progress: bool = ...
+    formula: str | Columns, data: Sequence[Run], *, hrf: Any = ..., progress: bool = ...
 ) -> FixedEffects: ...
 def lm(
-    formula: str | Design, data: Run | Sequence[Run], *, hrf: Any = "spm", progress: bool = False
+    formula: str | Columns, data: Run | Sequence[Run], *, hrf: Any = "spm", progress: bool = False
 ) -> Fit | FixedEffects:
     """Fit by ordinary least squares at every voxel.
 
@@ -82,7 +85,7 @@ def lm(
 
 @overload
 def glsar(
-    formula: str | Design,
+    formula: str | Columns,
     data: Run,
     *,
     order: int = ...,
@@ -93,7 +96,7 @@ def glsar(
 ) -> Fit: ...
 @overload
 def glsar(
-    formula: str | Design,
+    formula: str | Columns,
     data: Sequence[Run],
     *,
     order: int = ...,
@@ -103,7 +106,7 @@ def glsar(
     progress: bool = ...,
 ) -> FixedEffects: ...
 def glsar(
-    formula: str | Design,
+    formula: str | Columns,
     data: Run | Sequence[Run],
     *,
     order: int = 1,
@@ -149,7 +152,7 @@ def glsar(
 
 def _fit(
     model: str,
-    formula: str | Design,
+    formula: str | Columns,
     data: Run | Sequence[Run],
     hrf: Any,
     progress: bool,
@@ -166,9 +169,9 @@ def _fit(
             f"data is a Run or a list of Runs, got {', '.join(kinds) or 'an empty list'}; "
             f"make one with vx.Run(bold, events=…, confounds=…)"
         )
+    plans = plan_runs(formula, runs, hrf, order)
     fits = []
-    for planned in plan_runs(formula, runs, hrf, order):
-        run = planned.run
+    for planned, run in zip(plans, share_mask(runs), strict=True):
         with Watched(run.scans, run.name, progress) as scans:
             estimate = fit_linear(
                 scans,
@@ -179,5 +182,5 @@ def _fit(
                 kept=planned.kept,
                 scaling=run.scaling,
             )
-        fits.append(Fit(model, planned, estimate, maxiter, rtol))
+        fits.append(Fit(model, replace(planned, run=run), estimate, maxiter, rtol))
     return fits[0] if isinstance(data, Run) else FixedEffects(tuple(fits))

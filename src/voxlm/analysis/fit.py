@@ -16,14 +16,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxlm.analysis.contrast import Contrast, ContrastSpec, ask
+from voxlm.analysis.contrast import Contrast, ask
+from voxlm.analysis.design import Design
 from voxlm.analysis.options import share, whole
 from voxlm.analysis.plan import Plan
 from voxlm.analysis.save import save_fit
+from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.summary import describe_fit
 from voxlm.analysis.voxelwise import compare, refit, series
 from voxlm.bids.run import Run
-from voxlm.design.columns import Design
 from voxlm.errors import DataError
 from voxlm.kernels.tails import t_isf, t_to_p
 from voxlm.models.estimate import Estimate

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.contrast import Contrast, ContrastSpec
+from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.save import save_fixed
+from voxlm.analysis.spec import ContrastSpec
 from voxlm.contrasts.combine import combine
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis

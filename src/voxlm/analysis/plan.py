@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxlm.analysis.design import Design
 from voxlm.bids.run import Run
 from voxlm.design.build import build
 from voxlm.design.censor import take_out
 from voxlm.design.check import check
-from voxlm.design.columns import Column, Design
+from voxlm.design.columns import Column
+from voxlm.design.columns import Design as Columns
 from voxlm.errors import DataError, DesignError
 from voxlm.formula import Schema, parse, resolve
 
@@ -51,10 +53,10 @@ def compile_design(formula: str, run: Run, events: pd.DataFrame | None, hrf: Any
             f"{meaning.drift.text} is a frequency in Hz, and {run.name} has no seconds: give tr= "
             "to the Run, or take the implied drift away with `- drift`"
         )
-    return build(meaning, run.events, run.confounds, run.clock)
+    return Design.of(build(meaning, run.events, run.confounds, run.clock))
 
 
-def plan_runs(formula: str | Design, runs: Sequence[Run], hrf: Any, order: int) -> list[Plan]:
+def plan_runs(formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int) -> list[Plan]:
     """Compile and check the designs of all runs.
 
     Parameters
@@ -90,10 +92,10 @@ def plan_runs(formula: str | Design, runs: Sequence[Run], hrf: Any, order: int) 
 
 
 def _plan(
-    formula: str | Design, run: Run, pooled: pd.DataFrame | None, hrf: Any, order: int
+    formula: str | Columns, run: Run, pooled: pd.DataFrame | None, hrf: Any, order: int
 ) -> Plan:
-    if isinstance(formula, Design):
-        made = formula
+    if isinstance(formula, Columns):
+        made = Design.of(formula)
     else:
         made = compile_design(formula, run, run.events if pooled is None else pooled, hrf)
     asked = made.columns

@@ -8,6 +8,7 @@ scans are removed instead, so that the series is cut at them.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from voxlm.design.columns import Design
 
 Bools = NDArray[np.bool_]
+AnyDesign = TypeVar("AnyDesign", bound=Design)
 
 
-def take_out(design: Design, kept: Bools | None, order: int) -> tuple[Design, Bools | None]:
+def take_out(design: AnyDesign, kept: Bools | None, order: int) -> tuple[AnyDesign, Bools | None]:
     """Turn scrubbed scans into removed scans, for AR noise.
 
     Besides the columns of ``scrub()``, a spike that whitening would leave without a row (one among

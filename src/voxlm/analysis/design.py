@@ -1,0 +1,89 @@
+"""A design with its pictures and its answers to contrasts, before any image is opened."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm import report
+from voxlm.analysis.spec import ContrastSpec
+from voxlm.contrasts.estimable import check_estimable
+from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
+from voxlm.design import diagnose
+from voxlm.design.columns import Design as Columns
+
+
+class Design(Columns):
+    """A design matrix that knows what its columns mean, and can be asked and drawn.
+
+    Made by :func:`voxlm.design`; ``fit.design`` is one. Its fields are those of
+    :class:`voxlm.design.columns.Design`.
+
+    Examples
+    --------
+    >>> from voxlm.design.columns import Column
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> made = Design(X, (Column("face", "face", "task"), Column("house", "house", "task")))
+    >>> made.efficiency("face - house")
+    array([1.])
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, columns: Columns) -> Design:
+        """Give a record of columns these verbs."""
+        return cls(**{field.name: getattr(columns, field.name) for field in fields(columns)})
+
+    def hypothesis(self, spec: ContrastSpec) -> Hypothesis:
+        """Read a contrast over these columns and check that the design can estimate it."""
+        question = hypothesis(spec, self.columns)
+        check_estimable(question.C, self.matrix, self.names)
+        return question
+
+    def efficiency(self, contrast: Any) -> NDArray[np.float64]:
+        """Return how precisely each row of a contrast would be estimated.
+
+        Parameters
+        ----------
+        contrast : str, array, dict or list
+            As for :meth:`voxlm.Fit.contrast`.
+
+        Returns
+        -------
+        ndarray, shape (Q,)
+            One over the variance that independent noise of variance 1 would give the row.
+        """
+        return diagnose.efficiency(self.matrix, self.hypothesis(contrast).C)
+
+    def report(self, contrasts: Any = ()) -> pd.DataFrame:
+        """Tabulate each column's inflation, overlap with the drift, and loss to confounds.
+
+        Parameters
+        ----------
+        contrasts : dict of str to contrast, or list of str
+            Their efficiencies are added in ``attrs["efficiency"]``.
+
+        Returns
+        -------
+        DataFrame
+            ``attrs`` holds the rank and the condition number.
+        """
+        table = super().report()
+        named = contrasts if isinstance(contrasts, dict) else {str(c): c for c in contrasts}
+        table.attrs["efficiency"] = {
+            name: self.efficiency(spec).tolist() for name, spec in named.items()
+        }
+        return table
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the matrix: a row a scan, a column a column; returns matplotlib's Axes."""
+        return report.plot_design(self, ax=ax)
+
+    def plot_correlation(self, ax: Any = None) -> Any:
+        """Draw the correlations between columns; returns matplotlib's Axes."""
+        return report.plot_correlation(self, ax=ax)
