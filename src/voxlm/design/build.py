@@ -15,6 +15,7 @@ from voxlm.design.confounds import scan_block
 from voxlm.design.convolve import Block, task_block
 from voxlm.design.drift import cosine, polynomial
 from voxlm.design.events import check_events
+from voxlm.design.ppi import interaction_block
 from voxlm.errors import DesignError
 from voxlm.formula.terms import Drift, Resolved
 
@@ -69,6 +70,7 @@ def build(
     clean = None if events is None else check_events(events)
     blocks = [
         task_block(resolved, clean, clock),
+        *(interaction_block(resolved, t, clean, confounds, clock) for t in resolved.interactions),
         scan_block(resolved, confounds, clock),
         drift_block(resolved.drift, clock),
     ]

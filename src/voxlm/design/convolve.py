@@ -89,7 +89,7 @@ def task_block(resolved: Resolved, events: pd.DataFrame | None, clock: Clock) ->
         raise DataError(f"{resolved.events[0].text} needs events, and this run has none")
     keep, notes = in_run(events, clock)
     coded = code([term.factors for term in resolved.events])
-    amplitudes = event_amplitudes(coded, events, resolved)
+    amplitudes = event_amplitudes(coded, events, resolved, resolved.events)
     notes += left_out(amplitudes, events)
     grid = lay_out(events[keep], clock)
     matrix, columns = [], []
@@ -125,12 +125,17 @@ def realise(term: EventTerm, resolved: Resolved) -> Response:
     return found
 
 
-def event_amplitudes(coded: Sequence[Coded], events: pd.DataFrame, resolved: Resolved) -> Floats:
-    """Return the height of each event in each column, shape ``(E, K)``."""
+def event_amplitudes(
+    coded: Sequence[Coded],
+    events: pd.DataFrame,
+    resolved: Resolved,
+    terms: Sequence[EventTerm],
+) -> Floats:
+    """Return the height of each event in each column of some terms, shape ``(E, K)``."""
     values = fill(coded, events, resolved.formula.text)
     chosen = np.ones(values.matrix.shape, dtype=bool)
     for k, column in enumerate(coded):
-        tag = resolved.events[column.term].tag
+        tag = terms[column.term].tag
         if tag is not None and tag.subset is not None:
             chosen[:, k] = in_subset(tag.subset, events)
         bad = np.flatnonzero(values.missing[:, k] & chosen[:, k])

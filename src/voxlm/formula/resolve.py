@@ -8,18 +8,19 @@ from typing import Any
 
 from voxlm.errors import FormulaError, did_you_mean
 from voxlm.formula import algebra, confounds
-from voxlm.formula.constants import is_constant, number, whole
 from voxlm.formula.engine import Term
 from voxlm.formula.factors import Factor
 from voxlm.formula.lookup import is_word
 from voxlm.formula.naming import Namer
 from voxlm.formula.response import basis_of, check_response, subset_of
 from voxlm.formula.schema import Schema
+from voxlm.formula.specials import drift_of, interaction_of, is_drift, is_scrub
 from voxlm.formula.syntax import Bar, Call, Formula, Name, Node, Number, Span, walk, write
 from voxlm.formula.terms import (
     IMPLIED_DRIFT,
     Drift,
     EventTerm,
+    Interaction,
     Resolved,
     ScanTerm,
     Scrub,
@@ -28,8 +29,6 @@ from voxlm.formula.terms import (
     product,
 )
 from voxlm.formula.vocabulary import MACROS, TAGS
-
-MAX_DRIFT_ORDER = 20
 
 
 def resolve(
@@ -98,6 +97,7 @@ class Resolver:
     drift: Drift | None = IMPLIED_DRIFT
     constant: bool = True
     scrubs: list[Scrub] = field(default_factory=list)
+    interactions: list[Interaction] = field(default_factory=list)
     items: list[tuple[str, list[Term]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -117,6 +117,8 @@ class Resolver:
             self.named_drift(sign, item)
         elif isinstance(item, Call) and is_drift(item):
             self.set_drift(sign, item)
+        elif isinstance(item, Call) and item.function == "ppi":
+            self.add_interaction(sign, item)
         elif is_scrub(item) and not self.schema.find("scrub"):
             self.add_scrub(sign, item)
         elif any(isinstance(node, Bar) for node in walk(item)):
@@ -159,16 +161,7 @@ class Resolver:
             )
         if self.drift is None or not self.drift.implied:
             raise self.fail("the formula says twice what the drift is", item.span)
-        if len(item.args) != 1 or item.keywords:
-            raise self.fail(f"{item.function}() takes one number", item.span, "cosine(1/128)")
-        value = number(item.args[0], self.formula.text)
-        if item.function == "poly":
-            value = whole(item.args[0], self.formula.text, 1, MAX_DRIFT_ORDER)
-            self.drift = Drift("poly", value, write(item))
-            return
-        if value <= 0:
-            raise self.fail("the cut-off is a frequency in Hz", item.args[0].span, "cosine(1/128)")
-        self.drift = Drift("cosine", value, write(item))
+        self.drift = drift_of(item, self.formula.text)
 
     def add_scrub(self, sign: int, item: Node) -> None:
         """Read ``scrub(fd=0.5)``."""
@@ -177,6 +170,14 @@ class Resolver:
         if self.scrubs:
             raise self.fail("the formula says twice which scans to take out", item.span)
         self.scrubs.append(confounds.scrub(item, self.namer))
+
+    def add_interaction(self, sign: int, item: Call) -> None:
+        """Read ``ppi(seed, trial_type, deconvolve=True)``; the seed becomes a term as well."""
+        if sign < 0:
+            raise self.fail("this minus removes nothing", item.span, "leave ppi out")
+        made = interaction_of(item, self.leaf, self.namer.factors, self.formula.text)
+        self.interactions.append(made)
+        self.add_terms(1, item.args[0])
 
     def add_terms(self, sign: int, item: Node) -> None:
         """Add the terms of an item, or take them away."""
@@ -205,8 +206,8 @@ class Resolver:
                 f"{node.function}() of a number is the drift and stands alone in the sum", node.span
             )
         assert isinstance(node, Call)
-        if node.function == "scrub":
-            raise self.fail("scrub() stands alone in the sum", node.span)
+        if node.function in ("scrub", "ppi"):
+            raise self.fail(f"{node.function}() stands alone in the sum", node.span)
         if node.function in MACROS:
             return [(factor.key,) for factor in confounds.call(node, self.namer)]
         return [(self.namer.call(node).key,)]
@@ -267,6 +268,7 @@ class Resolver:
             tuple(self.notes(events)),
             tuple(self.scrubs),
             self.shown(),
+            tuple(self.interactions),
         )
 
     def check_term(self, factors: tuple[Factor, ...], tags: list[Tag], span: Span) -> None:
@@ -278,7 +280,7 @@ class Resolver:
             raise self.fail(
                 f"this mixes events and scans: {event} has one value an event, {scan} one a scan",
                 span,
-                "a product of both is a psychophysiological interaction",
+                f"a psychophysiological interaction is written ppi({scan}, {event})",
             )
         if len(tags) > 1:
             shown = " and ".join(tag.text for tag in tags)
@@ -323,6 +325,10 @@ class Resolver:
         words += [
             Word(scrub.text, "scans to be taken out", "scans", ("scrub",)) for scrub in self.scrubs
         ]
+        words += [
+            Word(made.text, f"interaction with {made.seed.text}", "scans", ("ppi",))
+            for made in self.interactions
+        ]
         if self.drift:
             source = "implied drift" if self.drift.implied else "drift"
             words.append(Word(self.drift.text, source, "scans", ("drift",)))
@@ -344,16 +350,3 @@ class Resolver:
                     f"{condition.levels[0]}:{term.text} scales those of one condition"
                 )
         return found
-
-
-def is_scrub(node: Node) -> bool:
-    """Tell whether an item is ``scrub`` or ``scrub(…)``."""
-    bare = isinstance(node, Name) and node.text == "scrub" and not node.quoted
-    return bare or (isinstance(node, Call) and node.function == "scrub")
-
-
-def is_drift(node: Call) -> bool:
-    """Tell whether a call is a drift: ``cosine(hz)``, or ``poly`` of a number."""
-    if node.function == "cosine":
-        return True
-    return node.function == "poly" and len(node.args) == 1 and is_constant(node.args[0])

@@ -92,6 +92,28 @@ class Scrub:
 
 
 @dataclass(frozen=True, slots=True)
+class Interaction:
+    """A psychophysiological interaction: a seed on scans times terms on events.
+
+    Parameters
+    ----------
+    seed : Factor
+        The series of a region.
+    terms : tuple of EventTerm
+        What was going on.
+    deconvolve : bool
+        Whether the product is taken of the neural series behind the seed.
+    text : str
+        As written.
+    """
+
+    seed: Factor
+    terms: tuple[EventTerm, ...]
+    deconvolve: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One row of the resolution table: what a word of the formula was taken for."""
 
@@ -129,6 +151,8 @@ class Resolved:
         Scans to be taken out, known only from their values.
     shown : tuple of str
         How the scan terms are written: a word such as ``motion24`` stays one.
+    interactions : tuple of Interaction
+        Psychophysiological interactions; their seeds are scan terms too.
 
     Examples
     --------
@@ -150,11 +174,13 @@ class Resolved:
     notes: tuple[str, ...] = ()
     scrubs: tuple[Scrub, ...] = ()
     shown: tuple[str, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
 
     def __str__(self) -> str:
         pieces = ["1" if self.constant else "0"]
         pieces += [written(term) for term in self.events]
         pieces += [*self.shown, *(scrub.text for scrub in self.scrubs)]
+        pieces += [interaction.text for interaction in self.interactions]
         pieces += [self.drift.text] if self.drift else []
         return f"{self.formula.response or 'y'} ~ {' + '.join(pieces)}"
 
@@ -208,6 +234,8 @@ def names_of(word: Word, columns: list[tuple[frozenset[str], str]]) -> list[str]
         return ["drift_1, …"]
     if "constant" in word.keys:
         return ["constant"]
+    if "ppi" in word.keys:
+        return ["ppi[…]"]
     if "scrub" in word.keys:
         return ["scrub[…]"]
     return [name for keys, name in columns if keys & set(word.keys)]

@@ -20,7 +20,7 @@ RESPONSES = ("spm", "glover")
 MODIFIERS = ("derivative", "dispersion")
 
 #: Calls that make columns on the scans.
-MACROS = frozenset({"cosine", "scrub", "acompcor", "tcompcor", "match"})
+MACROS = frozenset({"cosine", "scrub", "acompcor", "tcompcor", "match", "ppi"})
 
 #: Functions of one variable, and the number of columns does not depend on the values.
 ELEMENTWISE = frozenset({"log", "exp", "sqrt", "abs", "I"})
