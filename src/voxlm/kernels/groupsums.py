@@ -115,7 +115,7 @@ def reduce_groups(basis: InterceptBasis, data: NDArray[Any]) -> GroupSums:
 
 
 def _reduce_block(basis: InterceptBasis, data: NDArray[Any], out: GroupSums, at: slice) -> None:
-    rows = np.empty(data.shape)
+    rows: Floats = np.empty(data.shape)
     n = rows.shape[0]
     total, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
     _take(data, out.shift[at], rows, total, squares)
