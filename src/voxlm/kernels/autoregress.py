@@ -101,7 +101,6 @@ def fit_autoregressive(
         np.empty(V, dtype=np.int64),
         np.empty(V, dtype=np.bool_),
     )
-    start_at = sums.projection + np.outer(basis.ones[0], offset)
     design = (
         basis.gram,
         basis.eigen,
@@ -118,7 +117,8 @@ def fit_autoregressive(
     def work(start: int, stop: int) -> None:
         _solve_block(
             *design,
-            start_at,
+            sums.projection,
+            np.asarray(offset, dtype=np.float64),
             sums.cross,
             sums.total,
             sums.auto,
@@ -149,7 +149,8 @@ def _solve_block(  # type: ignore[no-untyped-def]
     edge_rows,
     first,
     Rinv,
-    start_at,
+    projection,
+    offset,
     cross,
     total,
     auto,
@@ -182,7 +183,10 @@ def _solve_block(  # type: ignore[no-untyped-def]
     active = np.empty(LANES, dtype=np.bool_)
     for at in range(first_voxel, stop, LANES):
         n = min(LANES, stop - at)
-        load(start_at, at, n, start)
+        load(projection, at, n, start)
+        for i in range(P):
+            for w in range(n):
+                start[i, w] += ones[0, i] * offset[at + w]
         load(cross, at, n, H)
         load(total, at, n, s)
         load(auto, at, n, g)

@@ -24,6 +24,7 @@ from voxlm.kernels.threads import over_blocks
 Floats = NDArray[np.float64]
 
 BLOCK = 1024  # voxels: 300 scans of them (2.4 MB) stay in the last-level cache
+TILE = 4096  # voxels: 16 scans of them (0.5 MB) stay in the second-level cache
 EXACT = np.finfo(np.float64).eps
 
 
@@ -205,16 +206,15 @@ class Accumulator:
     """
 
     def __init__(self, basis: LaggedBasis, n_voxels: int, shift: Floats | None = None) -> None:
-        self._basis, self._n_voxels = basis, n_voxels
-        self._shift_to_first = shift is None
-        self._shift = np.zeros(n_voxels) if shift is None else shift
+        self._basis = basis
+        self._shift = shift
         self._since_cut = _since_cut(basis)
         self._products = np.zeros((basis.reducer.shape[1], n_voxels))
         self._auto = np.zeros((basis.order + 1, n_voxels))
         self._near = np.zeros((basis.near.size, n_voxels))
         self._varies = np.zeros(n_voxels, dtype=np.bool_)
         self._first: NDArray[Any] = np.zeros(n_voxels)
-        self._rows = np.zeros((basis.order, n_voxels))
+        self._carried = np.zeros((basis.order, n_voxels))  # the last scans, for lag products
         self._seen = 0
 
     def add(self, scans: NDArray[Any]) -> None:
@@ -223,74 +223,71 @@ class Accumulator:
             return
         if self._seen == 0:
             self._first = scans[0].copy()
-            if self._shift_to_first:
+            if self._shift is None:
                 self._shift = self._first.astype(np.float64)
-        order, n = self._basis.order, scans.shape[0]
-        if self._rows.shape[0] < order + n:
-            grown = np.zeros((order + n, self._n_voxels))
-            grown[:order] = self._rows[:order]
-            self._rows = grown
-        rows = self._rows[: order + n]
-        self._reduce(scans, rows)
-        rows[:order] = rows[n : n + order].copy()
-        self._seen += n
-
-    def _reduce(self, scans: NDArray[Any], rows: Floats) -> None:
-        order, at = self._basis.order, slice(self._seen, self._seen + scans.shape[0])
-        reducer = self._basis.reducer[at]
-        since_cut = np.concatenate([np.zeros(order, dtype=np.int64), self._since_cut[at]])
+        at = slice(self._seen, self._seen + scans.shape[0])
+        near = np.flatnonzero((self._basis.near >= at.start) & (self._basis.near < at.stop))
 
         @np.errstate(invalid="ignore", over="ignore")
         def work(start: int, stop: int) -> None:
-            here = slice(start, stop)
-            new = rows[order:, here]
-            _subtract(scans[:, here], self._shift[here], self._first[here], self._varies[here], new)
-            _lag_products(rows[:, here], order, since_cut, self._auto[:, here])
-            self._products[:, here] += reducer.T @ new
+            self._reduce(scans[:, start:stop], at, slice(start, stop), near)
 
-        over_blocks(self._n_voxels, 4 * BLOCK, work)
-        mine = np.flatnonzero((self._basis.near >= at.start) & (self._basis.near < at.stop))
-        self._near[mine] = rows[order + self._basis.near[mine] - at.start]
+        over_blocks(scans.shape[1], TILE, work)
+        self._seen = at.stop
+
+    def _reduce(self, scans: NDArray[Any], at: slice, here: slice, near: NDArray[np.intp]) -> None:
+        """Add the products of some scans of one tile of voxels."""
+        assert self._shift is not None
+        order, n = self._basis.order, scans.shape[0]
+        rows: Floats = np.empty((order + n, scans.shape[1]))
+        rows[:order] = self._carried[:, here]
+        new = rows[order:]
+        _subtract(scans, self._shift[here], self._first[here], self._varies[here], new)
+        _lag_products(rows, order, self._lags(at), self._auto[:, here])
+        self._products[:, here] += self._basis.reducer[at].T @ new
+        self._near[near, here] = new[self._basis.near[near] - at.start]
+        self._carried[:, here] = rows[n:]
+
+    def _lags(self, at: slice) -> NDArray[np.int64]:
+        """Return how many scans of the same segment come before each row, carried rows first."""
+        carried = np.zeros(self._basis.order, dtype=np.int64)
+        return np.concatenate([carried, self._since_cut[at]])
 
     def sums(self) -> Sums:
-        """Turn products of the data into products of its residuals."""
-        sums = empty_sums(self._basis, self._n_voxels)
-        sums.shift[:] = self._shift
-        sums.varies[:] = self._varies
+        """Turn products of the data into products of its residuals, in place: this is the end."""
+        p, P, V = self._basis.order, self._basis.n_columns, self._products.shape[1]
+        sums = Sums(
+            projection=self._products[:P],
+            cross=self._products[P : P + p * P],
+            total=self._products[P + p * P :],
+            auto=self._auto,
+            near=self._near,
+            mean=np.empty(V),
+            shift=np.zeros(V) if self._shift is None else self._shift,
+            varies=self._varies,
+            spread=np.empty(V),
+        )
+        del self._products, self._auto, self._near, self._varies
 
         @np.errstate(invalid="ignore", over="ignore")
         def work(start: int, stop: int) -> None:
-            here = slice(start, stop)
-            _project_out(
-                self._basis,
-                self._products[:, here],
-                self._auto[:, here],
-                self._near[:, here],
-                sums,
-                here,
-            )
+            _project_out(self._basis, sums, slice(start, stop))
 
-        over_blocks(self._n_voxels, 4 * BLOCK, work)
+        over_blocks(V, TILE, work)
         return sums
 
 
-def _project_out(
-    basis: LaggedBasis, products: Floats, auto: Floats, near: Floats, sums: Sums, at: slice
-) -> None:
-    """Project the design out of the products of one block of voxels."""
-    p, P = basis.order, basis.n_columns
-    projection = products[:P]
-    total = products[P + p * P :]
-    n = basis.Q.shape[0]
-    sums.projection[:, at] = projection
+def _project_out(basis: LaggedBasis, sums: Sums, at: slice) -> None:
+    """Project the design out of the products of one tile of voxels."""
+    P, n = basis.n_columns, basis.Q.shape[0]
+    projection, auto, total = sums.projection[:, at], sums.auto[:, at], sums.total[:, at]
     sums.mean[at] = mean = total[0] / n
     sums.spread[at] = auto[0] - n * mean**2
-    sums.total[:, at] = total - basis.ones @ projection
-    sums.near[:, at] = near - basis.Q[basis.near] @ projection
-    sums.auto[0, at] = auto[0] - np.einsum("pv,pv->v", projection, projection)
-    for k in range(1, p + 1):
-        lags = slice((k - 1) * P, k * P)
-        cross = products[P:][lags]
+    total -= basis.ones @ projection
+    sums.near[:, at] -= basis.Q[basis.near] @ projection
+    auto[0] -= np.einsum("pv,pv->v", projection, projection)
+    for k in range(1, basis.order + 1):
+        cross = sums.cross[(k - 1) * P : k * P, at]
         fitted = basis.lag_gram[k] @ projection
-        sums.cross[lags, at] = cross - fitted
-        sums.auto[k, at] = auto[k] - np.einsum("pv,pv->v", projection, cross - 0.5 * fitted)
+        auto[k] -= np.einsum("pv,pv->v", projection, cross - 0.5 * fitted)
+        cross -= fitted

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from voxlm.errors import DesignError
 from voxlm.kernels.autoregress import ArFit, fit_autoregressive
 from voxlm.kernels.lagged import LaggedBasis, cut_segments, lagged_basis
+from voxlm.kernels.sums import TILE
+from voxlm.kernels.threads import over_blocks
 from voxlm.models.estimate import Estimate
 from voxlm.models.reduce import FITTED, Reduced, Scaling, reduce_scans
 from voxlm.models.source import Scans
@@ -62,13 +64,13 @@ def fit_linear(
     fit = _ordinary(basis, reduced) if order == 0 else _whitened(basis, reduced, maxiter, rtol)
     df_resid = float(basis.n_whitened - X.shape[1])
     left_out = reduced.status != FITTED
-    rho = fit.rho
-    rho[:, left_out] = np.nan
+    fit.rho[:, left_out] = np.nan
+    fit.params[:] *= reduced.factor  # in place: these are the largest arrays there are
     return Estimate(
         X=rows,
         basis=basis,
-        params=fit.params * reduced.factor,
-        rho=rho,
+        params=fit.params,
+        rho=fit.rho,
         scale=fit.ssr * reduced.factor**2 / df_resid,
         df_resid=df_resid,
         iterations=fit.iterations,
@@ -101,10 +103,18 @@ def _basis(rows: Floats, order: int, kept: NDArray[np.bool_] | None) -> LaggedBa
 
 
 def _ordinary(basis: LaggedBasis, reduced: Reduced) -> ArFit:
-    beta = reduced.sums.projection + np.outer(basis.ones[0], reduced.offset)
-    V = beta.shape[1]
+    projection = reduced.sums.projection
+    V = projection.shape[1]
+    params = np.empty(projection.shape)
+
+    def work(start: int, stop: int) -> None:
+        here = slice(start, stop)
+        beta = projection[:, here] + np.outer(basis.ones[0], reduced.offset[here])
+        params[:, here] = basis.Rinv @ beta
+
+    over_blocks(V, TILE, work)
     return ArFit(
-        params=basis.Rinv @ beta,
+        params=params,
         rho=np.empty((0, V)),
         ssr=np.maximum(reduced.sums.auto[0], 0.0),
         iterations=np.ones(V, dtype=np.int64),
