@@ -124,6 +124,23 @@ def test_labels_stand_clear_of_each_other():
     assert not _overlaps(titles, renderer)
 
 
+@pytest.mark.parametrize("shape", [(20, 24, 1), (20, 24, 18)])
+def test_a_long_title_stays_inside_the_picture(shape):
+    values = np.random.default_rng(1).standard_normal(shape)
+    title = "trial_type[face] - trial_type[house]: 227 of 530 voxels significant (fdr, 0.05)"
+    figure = plot_mosaic(values, np.eye(4) * 4, title=2 * title)
+    box = figure._suptitle.get_window_extent(_drawn(figure))
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+
+
+def test_confounds_are_drawn_less_their_mean():
+    matrix = np.column_stack([np.linspace(7990.0, 8010.0, 21), np.linspace(0, 2, 21)])
+    columns = (Column("csf", "csf", "confound"), Column("face", "face", "task"))
+    shown = plot_design(Design(matrix, columns, Clock(21, 2.0))).images[0].get_array()
+    np.testing.assert_allclose(shown[[0, -1]], [[-1.0, 0.0], [1.0, 1.0]], atol=1e-12)
+
+
 def test_other_grids_and_empty_maps_are_refused():
     with pytest.raises(DataError, match="resample"):
         plot_mosaic(np.ones((4, 4, 4)), np.eye(4), np.ones((5, 4, 4)))

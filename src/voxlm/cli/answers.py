@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm import report
@@ -43,11 +44,7 @@ class Answer:
         lines = [str(self.contrast), str(self.verdict)]
         if self.verdict.n_significant:
             table = self.verdict.table()
-            lines.append(
-                table.head(MOST_CLUSTERS).to_string(
-                    index=False, na_rep="", float_format="{:.4g}".format
-                )
-            )
+            lines.append(_printed(table.head(MOST_CLUSTERS)))
             if len(table) > MOST_CLUSTERS:
                 lines.append(f"… {len(table) - MOST_CLUSTERS} more clusters")
         return "\n".join(lines)
@@ -160,6 +157,17 @@ def _mean(fit: Fit) -> NDArray[np.float64]:
     if fit.run.scaling != "percent":
         return np.ones(fit.n_voxels)
     return np.nan_to_num(100.0 / fit.estimate.factor)
+
+
+def _printed(table: pd.DataFrame) -> str:
+    """Lay out a table of clusters: millimetres, statistic and size in digits worth reading."""
+    digits = dict.fromkeys(("x", "y", "z"), ".1f") | {"stat": ".2f", "p": ".2g", "mm3": ",.0f"}
+
+    def written(column: Any, value: Any) -> str:
+        return "" if pd.isna(value) else format(value, digits.get(column, ""))
+
+    rows = {name: [written(name, value) for value in table[name]] for name in table}
+    return pd.DataFrame(rows).to_string(index=False)
 
 
 def _number(threshold: Any) -> float | list[float] | None:

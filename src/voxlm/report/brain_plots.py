@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,8 +18,11 @@ from voxlm.report.canvas import new_figure
 
 #: The NIfTI code of a transform into MNI space.
 MNI_CODE = 4
-#: Width of one slice in a mosaic.
+#: Width of one slice in a mosaic of many, and least width of all slices together.
 PANEL_INCHES = 1.4
+LEAST_INCHES = 4.0
+#: Letters of a title on an inch.
+LETTERS = 11
 #: Brighter with size on either side of zero, so that peaks stand out on grey.
 COLD_HOT = LinearSegmentedColormap.from_list(
     "cold_hot",
@@ -244,9 +248,11 @@ def _mosaic(picture: Picture, label: str, title: str, n_slices: int) -> Figure:
     extent = [
         (part.stop - part.start) * size for part, size in zip(crop, picture.sizes, strict=False)
     ]
-    panel = PANEL_INCHES * extent[1] / extent[0]
+    width = max(PANEL_INCHES * columns, LEAST_INCHES)
+    panel = width / columns * extent[1] / extent[0]
+    lines = textwrap.wrap(title, int(LETTERS * (width + 1.15)))
     figure = new_figure(
-        PANEL_INCHES * columns + 1.15, (panel + 0.2) * rows + 0.1 + 0.35 * bool(title)
+        width + 1.15, (panel + 0.2) * rows + 0.1 + 0.2 * len(lines) + 0.15 * bool(lines)
     )
     grid = figure.subplots(
         rows, columns, squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02}
@@ -259,8 +265,8 @@ def _mosaic(picture: Picture, label: str, title: str, n_slices: int) -> Figure:
     bar.set_label(label)
     if picture.threshold:
         bar.ax.axhspan(-picture.threshold, picture.threshold, color="0.6")
-    if title:
-        figure.suptitle(title, fontsize=11)
+    if lines:
+        figure.suptitle("\n".join(lines), fontsize=11)
     return figure
 
 

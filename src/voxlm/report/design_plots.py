@@ -19,6 +19,8 @@ MOST_ANNOTATED = 14
 def plot_design(design: Design, ax: Axes | None = None) -> Axes:
     """Draw the design: a row a scan, a column a column, each scaled to its largest value.
 
+    Confounds are drawn less their mean.
+
     Parameters
     ----------
     design : Design
@@ -40,7 +42,7 @@ def plot_design(design: Design, ax: Axes | None = None) -> Axes:
     n_scans, n_columns = design.matrix.shape
     ax = axes_or_new(ax, min(14.0, 2.6 + 0.34 * n_columns), 6.0)
     shown = ax.imshow(
-        _scaled(design.matrix),
+        _scaled(design),
         aspect="auto",
         cmap="RdBu_r",
         vmin=-1,
@@ -101,15 +103,18 @@ def plot_correlation(design: Design, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _scaled(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide each column by its largest absolute value."""
+def _scaled(design: Design) -> NDArray[np.float64]:
+    """Divide each column by its largest absolute value; confounds are centred before."""
+    # A tissue signal of 8000 ± 30 would otherwise be one dark bar.
+    centred = [column.role == "confound" for column in design.columns]
+    matrix = design.matrix - np.where(centred, design.matrix.mean(axis=0), 0.0)
     largest = np.abs(matrix).max(axis=0)
     return np.asarray(matrix / np.where(largest > 0, largest, 1.0))
 
 
 def _letter_size(n: int) -> float:
     """Return a font size at which ``n`` names stand beside each other."""
-    return float(np.clip(220.0 / max(n, 1), 5.0, 9.0))
+    return float(np.clip(260.0 / max(n, 1), 6.0, 9.0))
 
 
 def _name_columns(ax: Axes, names: tuple[str, ...]) -> None:
