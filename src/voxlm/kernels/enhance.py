@@ -3,8 +3,8 @@
 Threshold-free cluster enhancement (Smith and Nichols, 2009) at voxel v is the integral of
 ``e(h)**E * h**H`` over thresholds h from 0 to the voxel's height, e(h) being the extent of the
 cluster that holds v. Between a node and its parent e does not change, so the integral is a sum
-along the path to the root, exact, whatever E and H. A cluster at threshold h is the last node above h on
-the way to the root; its extent is the node's, and its mass the sum of ``|value| - h`` over it.
+along the path to the root, exact, whatever E and H. A cluster at threshold h is the last node above
+h on the way to the root; its extent is the node's, its mass the sum of ``|value| - h`` over it.
 
 Axes: V voxels, n nodes, J thresholds.
 """

@@ -12,7 +12,7 @@ Axes: V voxels, n nodes (voxels above the floor), J thresholds.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -59,12 +59,12 @@ class Room(NamedTuple):
     spare_keys: NDArray[np.unsignedinteger]
     voxel: Ints
     spare_voxel: Ints
-    counts: Ints
+    bins: Ints
     rank: Ints
     parent: Ints
     link: Ints
     top: Ints
-    count: Ints
+    members: Ints
     height: Floats
     size: Floats
     lift: Floats
@@ -81,14 +81,16 @@ def make_room(n_voxels: int, dtype: type[np.floating]) -> Room:
     dtype : float32 or float64
         Of the maps.
     """
-    word = np.uint32 if np.dtype(dtype) == np.float32 else np.uint64
-    V = n_voxels
-    keys = [np.empty(V, word) for _ in range(2)]
-    voxel = [np.empty(V, np.int32) for _ in range(2)]
-    ints = [np.empty(V, np.int32) for _ in range(4)]
-    floats = [np.empty(V) for _ in range(4)]
-    rank = np.full(V, OUTSIDE, np.int32)
-    return Room(*keys, *voxel, np.empty(BINS, np.int32), rank, *ints, *floats)
+    word: Any = np.uint32 if np.dtype(dtype) == np.float32 else np.uint64
+    keys, spare_keys = np.empty(n_voxels, word), np.empty(n_voxels, word)
+    rank = np.full(n_voxels, OUTSIDE, np.int32)
+    voxel, spare_voxel, parent, link, top, members = np.empty((6, n_voxels), np.int32)
+    height, size, lift, score = np.empty((4, n_voxels))
+    bins = np.empty(BINS, np.int32)
+    return Room(
+        keys, spare_keys, voxel, spare_voxel, bins,
+        rank, parent, link, top, members, height, size, lift, score,
+    )  # fmt: skip
 
 
 def grow_tree(
@@ -203,7 +205,7 @@ def radix_sort(n, width, room):  # type: ignore[no-untyped-def]
     """Sort the first n keys and their voxels, least significant digit first; stable."""
     keys, other_keys = room.keys, room.spare_keys
     voxel, other_voxel = room.voxel, room.spare_voxel
-    counts = room.counts
+    counts = room.bins
     moved = False
     for shift in range(0, width, DIGIT):
         down = keys.dtype.type(shift)
@@ -239,11 +241,11 @@ def join(first, stop, starts, neighbours, room):  # type: ignore[no-untyped-def]
     the node that a cluster's representative stands for.
     """
     voxel, rank, parent = room.voxel, room.rank, room.parent
-    link, top, count, size = room.link, room.top, room.count, room.size
+    link, top, members, size = room.link, room.top, room.members, room.size
     earlier = room.spare_voxel
     for r in range(first, stop):
         link[r] = r
-        count[r] = 1
+        members[r] = 1
         parent[r] = -1
         root = r
         v = voxel[r]
@@ -263,12 +265,12 @@ def join(first, stop, starts, neighbours, room):  # type: ignore[no-untyped-def]
             if q == root:
                 continue
             parent[top[q]] = r
-            together = count[q] + count[root]
-            if count[q] > count[root]:
+            together = members[q] + members[root]
+            if members[q] > members[root]:
                 link[root] = q
                 root = q
             else:
                 link[q] = root
-            count[root] = together
+            members[root] = together
         top[root] = r
-        size[r] = count[root]
+        size[r] = members[root]
