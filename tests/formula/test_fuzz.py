@@ -97,6 +97,7 @@ CALLS = [
     "center({})", "center({}, within=task)", "scale({})", "lag({}, 1)", "trials({})",
     "cosine({})", "acompcor({})", "match({})", "scrub({})", "(1 | {})", "({} | subject)",
     'hrf({}, subset="rt < 1")', "sqrt({} + 1)", "exp({}/2)", "abs(-{})",
+    "ppi(csf, {})", "ppi({}, face, deconvolve=False)",
 ]  # fmt: skip
 SIGNS = [" + ", " + ", " + ", " - ", "*", ":", "/", " %in% ", "^"]
 

@@ -76,7 +76,9 @@ def interaction_of(item: Call, leaf: Leaf, known: Mapping[str, Factor], text: st
     inner = algebra.expand(item.args[1], leaf, text)
     if len(found) != 1 or len(found[0]) != 1 or known[found[0][0]].clock != "scans":
         raise FormulaError("the seed of ppi() is one confound column", text, item.args[0].span)
-    if not all(key in known and known[key].clock == "events" for t in inner for key in t):
+    if not inner or not all(
+        key in known and known[key].clock == "events" for t in inner for key in t
+    ):
         raise FormulaError(
             "ppi() takes event terms of the model's response", text, item.args[1].span
         )
