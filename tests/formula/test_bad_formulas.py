@@ -202,3 +202,16 @@ def test_the_resolution_table_shows_every_word():
     assert rows["white_matter"].source == "confounds.white_matter"
     assert rows["cosine(1/128)"].source == "implied drift"
     assert rows["1"].columns == "constant"
+
+
+def test_names_with_other_signs_are_shown_in_backticks():
+    schema = Schema.of(EVENTS.assign(**{"left-hand": 1.0}))
+    with pytest.raises(FormulaError, match="quoted: `left-hand`"):
+        resolve(parse("y ~ left-hand"), schema)
+
+
+def test_tables_that_were_not_given_are_named():
+    with pytest.raises(FormulaError, match="no events were given"):
+        resolve(parse("y ~ face"), Schema.of(None, CONFOUNDS))
+    with pytest.raises(FormulaError, match="needs confounds, and none were given"):
+        resolve(parse("y ~ face + motion"), Schema.of(EVENTS))

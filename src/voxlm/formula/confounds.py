@@ -85,6 +85,8 @@ def motion(node: Name, namer: Namer) -> list[Factor]:
     """Return 6, 12 or 24 motion parameters; what is not in the table is computed."""
     known = set(known_confounds(namer))
     missing = [axis for axis in AXES if axis not in known]
+    if not known:
+        raise namer.fail(f"{node.text} needs confounds, and none were given", node)
     if missing:
         raise namer.fail(
             f"{node.text} needs the confounds {', '.join(AXES)}; "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from voxlm.errors import FormulaError, did_you_mean
 from voxlm.formula.schema import Schema, Variable
 from voxlm.formula.syntax import Name
-from voxlm.formula.vocabulary import SOURCES, WORDS
+from voxlm.formula.vocabulary import PLAIN, SOURCES, WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,18 @@ def unknown(node: Name, schema: Schema, text: str) -> FormulaError:
     if tail and not node.quoted and head not in SOURCES:
         hint = "attribute access is not part of a formula; a dot only says which table: events.rt"
         return FormulaError(f"unknown name {node.text!r}", text, node.span, hint)
-    known = [*schema.names, *sorted(WORDS)]
     return FormulaError(
-        f"unknown name {node.text!r}", text, node.span, did_you_mean(node.text, known)
+        f"unknown name {node.text!r}", text, node.span, next_step(node.text, schema)
     )
+
+
+def next_step(name: str, schema: Schema) -> str:
+    """Say what an unknown name may have been meant for, and which tables were not given."""
+    odd = [known for known in schema.names if not PLAIN.fullmatch(known)]
+    begun = [known for known in odd if known.startswith(name) and known != name]
+    if begun:
+        return f"a name with other signs than letters is quoted: `{begun[0]}`"
+    sources = {variable.source for variable in schema.variables}
+    absent = [] if "participants" in sources else [s for s in SOURCES[:2] if s not in sources]
+    note = f"; no {' and no '.join(absent)} were given" if absent else ""
+    return did_you_mean(name, [*schema.names, *sorted(WORDS)]) + note

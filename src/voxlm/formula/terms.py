@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,8 +12,7 @@ from voxlm.formula.factors import Factor
 from voxlm.formula.response import Basis, Subset, suffixes
 from voxlm.formula.schema import Schema
 from voxlm.formula.syntax import Formula, Name, Span
-
-PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
+from voxlm.formula.vocabulary import PLAIN
 
 
 @dataclass(frozen=True, slots=True)

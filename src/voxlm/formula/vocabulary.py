@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+#: A name that needs no backticks.
+PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
+
 #: Tables a name may be qualified with.
 SOURCES = ("events", "confounds", "participants")
 

