@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voxlm.errors import FormulaError, did_you_mean
+from voxlm.errors import FormulaError, did_you_mean, nearest
 from voxlm.formula.schema import Schema, Variable
 from voxlm.formula.syntax import Name
 from voxlm.formula.vocabulary import PLAIN, SOURCES, WORDS
@@ -95,5 +95,7 @@ def next_step(name: str, schema: Schema) -> str:
         return f"a name with other signs than letters is quoted: `{begun[0]}`"
     sources = {variable.source for variable in schema.variables}
     absent = [] if "participants" in sources else [s for s in SOURCES[:2] if s not in sources]
-    note = f"; no {' and no '.join(absent)} were given" if absent else ""
-    return did_you_mean(name, [*schema.names, *sorted(WORDS)]) + note
+    known = [*schema.names, *sorted(WORDS)]
+    if nearest(name, known) or not absent:
+        return did_you_mean(name, known)
+    return f"{did_you_mean(name, known)}; no {' and no '.join(absent)} were given"
