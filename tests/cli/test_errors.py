@@ -26,7 +26,7 @@ def good(small):
         (FORMULA, ["--contrast", "face", "--alpha", "5"], "between 0 and 1"),
         (FORMULA, ["--tr", "3"], "3"),
         (FORMULA, ["--order", "0"], "at least 1"),
-        (FORMULA + " + motion", [], "trans_x"),
+        (FORMULA + " + motion", [], "motion needs confounds"),
     ],
 )
 def test_failures_exit_1_with_a_paragraph(voxlm, good, tmp_path, formula, extra, said):
@@ -87,6 +87,16 @@ def test_unexpected_errors_are_told_too(voxlm, good, monkeypatch):
     assert result.exit_code == 1
     assert "unexpected KeyError" in result.stderr
     assert "--debug" in result.stderr
+
+
+def test_without_matplotlib_maps_are_written_and_pictures_named(voxlm, good, tmp_path, monkeypatch):
+    monkeypatch.setattr("voxlm.report.presence.find_spec", lambda name: None)
+    out = tmp_path / "out"
+    result = voxlm("fit", FORMULA, *good, "--contrast", "face", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "design.png was left out: pictures need matplotlib" in result.stderr
+    assert (out / "contrast-face_stat-z_statmap.nii.gz").exists()
+    assert not list(out.glob("*.png"))
 
 
 def test_explain_takes_one_run(voxlm, small):

@@ -49,7 +49,8 @@ def save_fixed(fixed: FixedEffects, out: Path, contrasts: Any) -> Path:
 def write_run(fit: Fit, folder: Path) -> None:
     """Write one run's design, mask and model maps."""
     write_text(folder / "design.tsv", fit.design.frame.to_csv(sep="\t", index=True))
-    report.save_picture(report.plot_design(fit.design), folder / "design.png")
+    if report.can_draw("design.png"):
+        report.save_picture(report.plot_design(fit.design), folder / "design.png")
     space = fit.run.space
     suffix = ".nii.gz" if isinstance(space, Volume) else ".npy"
     space.write(folder / f"mask{suffix}", fit.estimate.status == 0)

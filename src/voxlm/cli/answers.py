@@ -122,7 +122,8 @@ def write_answers(fit: Fit | FixedEffects, answers: Sequence[Answer], out: Path)
             )
             table = verdict.table().to_csv(sep="\t", index=False, na_rep="n/a")
             write_text(folder / f"{each.stem}_clusters.tsv", table)
-            report.save_picture(picture(fit, each), folder / f"{each.stem}_stat-z.png")
+            if report.can_draw(f"{each.stem}_stat-z.png"):
+                report.save_picture(picture(fit, each), folder / f"{each.stem}_stat-z.png")
     return out
 
 

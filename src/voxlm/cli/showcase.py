@@ -60,7 +60,8 @@ def show(out: Path, *, seed: int, as_json: bool) -> None:
     judged = [_judge(each, made) for each in answer(fitted, list(CONTRASTS), "fdr", ALPHA)]
     results = out / "results"
     write_answers(fitted, [each.answer for each in judged], results)
-    _draw(fitted, judged[0], made, results)
+    if report.can_draw("design_correlation.png and truth.png"):
+        _draw(fitted, judged[0], made, results)
     record = _record(judged, made, fitted, seed)
     write_text(results / "score.json", json.dumps(record, indent=2) + "\n")
     if as_json:
