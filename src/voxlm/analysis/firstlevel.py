@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any, overload
+from dataclasses import dataclass, replace
+from typing import Any, Literal, overload
 
 from voxlm.analysis.design import Design
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
 from voxlm.analysis.options import real, whole
-from voxlm.analysis.plan import check_design, compile_design, plan_runs
+from voxlm.analysis.plan import Plan, check_design, compile_design, plan_runs
 from voxlm.analysis.progress import Watched
+from voxlm.analysis.stacked import stack_plans
 from voxlm.bids.common import share_mask
 from voxlm.bids.run import Run
 from voxlm.design.columns import Design as Columns
 from voxlm.errors import DataError
 from voxlm.models.linear import fit_linear
+from voxlm.models.stacked import Stacked
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A noise model: which verb asked, its order, and the limits of its iteration."""
+
+    verb: str
+    order: int
+    maxiter: int
+    rtol: float
 
 
 def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
@@ -54,10 +66,29 @@ def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
 def lm(formula: str | Columns, data: Run, *, hrf: Any = ..., progress: bool = ...) -> Fit: ...
 @overload
 def lm(
-    formula: str | Columns, data: Sequence[Run], *, hrf: Any = ..., progress: bool = ...
+    formula: str | Columns,
+    data: Sequence[Run],
+    *,
+    hrf: Any = ...,
+    stack: Literal[False] = ...,
+    progress: bool = ...,
 ) -> FixedEffects: ...
+@overload
 def lm(
-    formula: str | Columns, data: Run | Sequence[Run], *, hrf: Any = "spm", progress: bool = False
+    formula: str | Columns,
+    data: Sequence[Run],
+    *,
+    hrf: Any = ...,
+    stack: Literal[True],
+    progress: bool = ...,
+) -> Fit: ...
+def lm(
+    formula: str | Columns,
+    data: Run | Sequence[Run],
+    *,
+    hrf: Any = "spm",
+    stack: bool = False,
+    progress: bool = False,
 ) -> Fit | FixedEffects:
     """Fit by ordinary least squares at every voxel.
 
@@ -66,21 +97,24 @@ def lm(
     formula : str or Design
         For instance ``"y ~ face + house + motion"``, or a design made before.
     data : Run or list of Run
-        One run, or several: one fit a run, combined by fixed effects.
+        One run, or several.
     hrf : str or HRF
         The response of event terms that carry no tag of their own.
+    stack : bool
+        What to do with several runs. False: one fit a run, combined by fixed effects. True: one
+        model of all of them, with task effects in common and confounds, drift and constant a run.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
-    Fit, or FixedEffects for a list
+    Fit, or FixedEffects for a list that is not stacked
 
     Notes
     -----
     Equal to ``statsmodels`` OLS at every voxel.
     """
-    return _fit("lm", formula, data, hrf, progress, order=0, maxiter=1, rtol=0.0)
+    return _fit(formula, data, hrf, Noise("lm", 0, 1, 0.0), stack, progress)
 
 
 @overload
@@ -103,8 +137,21 @@ def glsar(
     maxiter: int = ...,
     rtol: float = ...,
     hrf: Any = ...,
+    stack: Literal[False] = ...,
     progress: bool = ...,
 ) -> FixedEffects: ...
+@overload
+def glsar(
+    formula: str | Columns,
+    data: Sequence[Run],
+    *,
+    order: int = ...,
+    maxiter: int = ...,
+    rtol: float = ...,
+    hrf: Any = ...,
+    stack: Literal[True],
+    progress: bool = ...,
+) -> Fit: ...
 def glsar(
     formula: str | Columns,
     data: Run | Sequence[Run],
@@ -113,6 +160,7 @@ def glsar(
     maxiter: int = 3,
     rtol: float = 1e-4,
     hrf: Any = "spm",
+    stack: bool = False,
     progress: bool = False,
 ) -> Fit | FixedEffects:
     """Fit by feasible generalised least squares with AR(p) noise at every voxel.
@@ -122,7 +170,7 @@ def glsar(
     formula : str or Design
         For instance ``"y ~ face + house + motion"``, or a design made before.
     data : Run or list of Run
-        One run, or several: one fit a run, combined by fixed effects.
+        One run, or several.
     order : int
         Order of the AR noise, p >= 1.
     maxiter : int
@@ -131,37 +179,38 @@ def glsar(
         A voxel stops when no coefficient moves by this fraction of itself.
     hrf : str or HRF
         The response of event terms that carry no tag of their own.
+    stack : bool
+        What to do with several runs. False: one fit a run, combined by fixed effects. True: one
+        model of all of them, with task effects in common and confounds, drift and constant a run.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
-    Fit, or FixedEffects for a list
+    Fit, or FixedEffects for a list that is not stacked
 
     Notes
     -----
     Equal to ``statsmodels`` ``GLSAR(y, X, rho=order).iterative_fit(maxiter, rtol)`` at every
     voxel: its first ``order`` scans dropped, its Yule-Walker estimate, its stopping rule. Scans
-    removed by ``sample_mask`` cut the series: no lag product crosses a cut.
+    removed by ``sample_mask`` cut the series: no lag product crosses a cut. Stacked runs have one
+    ρ a voxel, estimated from all of them, and are cut likewise.
     """
     order, maxiter = whole(order, "order", "; for 0 use lm"), whole(maxiter, "maxiter")
     if not real(rtol) or not rtol >= 0:
         raise DataError(f"rtol is a number of at least 0, got {rtol!r}")
-    return _fit("glsar", formula, data, hrf, progress, order=order, maxiter=maxiter, rtol=rtol)
+    return _fit(formula, data, hrf, Noise("glsar", order, maxiter, rtol), stack, progress)
 
 
 def _fit(
-    model: str,
     formula: str | Columns,
     data: Run | Sequence[Run],
     hrf: Any,
+    noise: Noise,
+    stack: bool,
     progress: bool,
-    *,
-    order: int,
-    maxiter: int,
-    rtol: float,
 ) -> Fit | FixedEffects:
-    """Compile every run before any image is read, then fit each."""
+    """Compile every run before any image is read, then fit."""
     runs = list(data) if isinstance(data, Iterable) else [data]
     if not runs or not all(isinstance(run, Run) for run in runs):
         kinds = sorted({type(run).__name__ for run in runs if not isinstance(run, Run)})
@@ -169,18 +218,29 @@ def _fit(
             f"data is a Run or a list of Runs, got {', '.join(kinds) or 'an empty list'}; "
             f"make one with vx.Run(bold, events=…, confounds=…)"
         )
-    plans = plan_runs(formula, runs, hrf, order)
-    fits = []
-    for planned, run in zip(plans, share_mask(runs), strict=True):
-        with Watched(run.scans, run.name, progress) as scans:
-            estimate = fit_linear(
-                scans,
-                planned.design.matrix,
-                order=order,
-                maxiter=maxiter,
-                rtol=rtol,
-                kept=planned.kept,
-                scaling=run.scaling,
-            )
-        fits.append(Fit(model, replace(planned, run=run), estimate, maxiter, rtol))
-    return fits[0] if isinstance(data, Run) else FixedEffects(tuple(fits))
+    plans = plan_runs(formula, runs, hrf, noise.order)
+    shared = share_mask(runs)
+    if stack and len(runs) > 1:
+        return _fit_plan(stack_plans(plans, shared), noise, progress)
+    fits = [
+        _fit_plan(replace(planned, run=run), noise, progress)
+        for planned, run in zip(plans, shared, strict=True)
+    ]
+    return fits[0] if stack or isinstance(data, Run) else FixedEffects(tuple(fits))
+
+
+def _fit_plan(planned: Plan, noise: Noise, progress: bool) -> Fit:
+    run, source = planned.run, planned.run.scans
+    stacked = isinstance(source, Stacked)
+    with Watched(source, run.name, progress) as scans:
+        estimate = fit_linear(
+            scans,
+            planned.design.matrix,
+            order=noise.order,
+            maxiter=noise.maxiter,
+            rtol=noise.rtol,
+            kept=planned.kept,
+            segments=source.segments if stacked else None,
+            scaling=None if stacked else run.scaling,  # a stack scales each run by itself
+        )
+    return Fit(noise.verb, planned, estimate, noise.maxiter, noise.rtol)

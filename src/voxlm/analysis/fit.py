@@ -66,8 +66,9 @@ class Fit:
 
     @property
     def run(self) -> Run:
-        """The data."""
-        return self.plan.run
+        """The data; for stacked runs, all of them end to end."""
+        run: Run = self.plan.run
+        return run
 
     @property
     def formula(self) -> str:

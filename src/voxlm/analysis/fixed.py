@@ -15,6 +15,7 @@ from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.save import save_fixed
 from voxlm.analysis.spec import ContrastSpec
+from voxlm.bids.run import Run
 from voxlm.contrasts.combine import combine
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
@@ -44,7 +45,7 @@ class FixedEffects:
 
     def __post_init__(self) -> None:
         for number, fit in enumerate(self.fits[1:], start=2):
-            _check_same_space(self.fits[0], fit, number)
+            check_same_space(self.fits[0].run, fit.run, number)
 
     def __len__(self) -> int:
         return len(self.fits)
@@ -142,9 +143,10 @@ def _answerable(question: Hypothesis, fit: Fit) -> Floats | None:
     return C
 
 
-def _check_same_space(first: Fit, other: Fit, number: int) -> None:
-    a, b = first.run.space, other.run.space
-    where = f"run {number} ({other.run.name}) and run 1 ({first.run.name})"
+def check_same_space(first: Run, other: Run, number: int) -> None:
+    """Require that two runs have the same voxels."""
+    a, b = first.space, other.space
+    where = f"run {number} ({other.name}) and run 1 ({first.name})"
     if isinstance(a, Volume) and isinstance(b, Volume):
         if a.shape != b.shape or not np.allclose(a.affine, b.affine, atol=SAME_PLACE):
             raise DataError(

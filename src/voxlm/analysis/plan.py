@@ -29,7 +29,7 @@ class Plan:
 
     Parameters
     ----------
-    run : Run
+    run : Run or StackedRun
         The data.
     design : Design
         The columns that the run can answer for.
@@ -39,21 +39,28 @@ class Plan:
         The columns of the formula, those without events in this run included.
     """
 
-    run: Run
+    run: Any
     design: Design
     kept: Bools | None
     asked: tuple[Column, ...]
 
 
-def compile_design(formula: str, run: Run, events: pd.DataFrame | None, hrf: Any) -> Design:
-    """Compile a formula for one run; ``events`` says which levels and columns there are."""
-    meaning = resolve(parse(formula), Schema.of(events, run.confounds), hrf=hrf)
+def compile_design(
+    formula: str,
+    run: Run,
+    events: pd.DataFrame | None,
+    hrf: Any,
+    known: pd.DataFrame | None = None,
+) -> Design:
+    """Compile a formula for one run, over the levels and columns of the ``known`` events."""
+    schema = Schema.of(events if known is None else known, run.confounds)
+    meaning = resolve(parse(formula), schema, hrf=hrf)
     if run.tr is None and meaning.drift is not None and meaning.drift.kind == "cosine":
         raise DataError(
             f"{meaning.drift.text} is a frequency in Hz, and {run.name} has no seconds: give tr= "
             "to the Run, or take the implied drift away with `- drift`"
         )
-    return Design.of(build(meaning, run.events, run.confounds, run.clock))
+    return Design.of(build(meaning, events, run.confounds, run.clock))
 
 
 def plan_runs(formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int) -> list[Plan]:
@@ -80,24 +87,41 @@ def plan_runs(formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int)
     DesignError, FormulaError
         Naming the run where there are several.
     """
-    tables = [run.events for run in runs if run.events is not None]
-    pooled = pd.concat(tables, ignore_index=True) if len(tables) > 1 else None
+    tables = _numbered(runs)
+    several = [table for table in tables if table is not None and len(runs) > 1]
+    pooled = pd.concat(several, ignore_index=True) if several else None
     plans = []
-    for run in runs:
+    for run, table in zip(runs, tables, strict=True):
         try:
-            plans.append(_plan(formula, run, pooled, hrf, order))
+            plans.append(_plan(formula, run, table, pooled, hrf, order))
         except DesignError as error:
             raise DesignError(f"{run.name}: {error}" if len(runs) > 1 else str(error)) from error
     return plans
 
 
+def _numbered(runs: Sequence[Run]) -> list[pd.DataFrame | None]:
+    """Return the events of each run; with several, ``run`` is a column that numbers them."""
+    tables: list[pd.DataFrame | None] = []
+    for number, run in enumerate(runs, start=1):
+        table = run.events
+        if table is not None and len(runs) > 1 and "run" not in table:
+            table = table.assign(run=str(number))
+        tables.append(table)
+    return tables
+
+
 def _plan(
-    formula: str | Columns, run: Run, pooled: pd.DataFrame | None, hrf: Any, order: int
+    formula: str | Columns,
+    run: Run,
+    events: pd.DataFrame | None,
+    pooled: pd.DataFrame | None,
+    hrf: Any,
+    order: int,
 ) -> Plan:
     if isinstance(formula, Columns):
         made = Design.of(formula)
     else:
-        made = compile_design(formula, run, run.events if pooled is None else pooled, hrf)
+        made = compile_design(formula, run, events, hrf, pooled)
     asked = made.columns
     if pooled is not None:
         made = _without_absent(made)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from voxlm.errors import DesignError
 from voxlm.kernels.autoregress import ArFit, fit_autoregressive
-from voxlm.kernels.lagged import LaggedBasis, cut_segments, lagged_basis
+from voxlm.kernels.lagged import Ints, LaggedBasis, cut_segments, lagged_basis
 from voxlm.kernels.sums import TILE
 from voxlm.kernels.threads import over_blocks
 from voxlm.models.estimate import Estimate
@@ -25,6 +25,7 @@ def fit_linear(
     maxiter: int = 3,
     rtol: float = 1e-4,
     kept: NDArray[np.bool_] | None = None,
+    segments: Ints | None = None,
     scaling: Scaling = None,
 ) -> Estimate:
     """Fit one design at every voxel of one run.
@@ -41,6 +42,9 @@ def fit_linear(
         Limits of the iteration (``order`` >= 1).
     kept : ndarray of bool, shape (T,), optional
         The retained scans. No lag product crosses a removed scan.
+    segments : ndarray of int, shape (S, 2), optional
+        Start and stop of each series among the retained scans, where there are several; by
+        default the series is cut at removed scans alone.
     scaling : {"percent", "grand_mean"} or None
         Units of the fit.
 
@@ -59,7 +63,9 @@ def fit_linear(
     rtol)``, at every voxel and with its per-voxel stopping.
     """
     rows = X if kept is None else X[kept]
-    basis = _basis(rows, order, kept)
+    if segments is None and kept is not None and not kept.all():
+        segments = cut_segments(kept)
+    basis = _basis(rows, order, segments)
     reduced = reduce_scans(scans, basis, kept, scaling)
     fit = _ordinary(basis, reduced) if order == 0 else _whitened(basis, reduced, maxiter, rtol)
     df_resid = float(basis.n_whitened - X.shape[1])
@@ -81,8 +87,7 @@ def fit_linear(
     )
 
 
-def _basis(rows: Floats, order: int, kept: NDArray[np.bool_] | None) -> LaggedBasis:
-    segments = None if kept is None or kept.all() else cut_segments(kept)
+def _basis(rows: Floats, order: int, segments: Ints | None) -> LaggedBasis:
     cuts = np.array([[0, len(rows)]]) if segments is None else segments
     left = int(np.maximum(cuts[:, 1] - cuts[:, 0] - order, 0).sum())
     if left <= rows.shape[1]:

@@ -155,7 +155,9 @@ def _collect(
     return pool.sums()
 
 
-def retained(scans: Scans, kept: NDArray[np.bool_] | None) -> Iterator[NDArray[np.floating]]:
+def retained(
+    scans: Scans, kept: NDArray[np.bool_] | None, size: int = 16
+) -> Iterator[NDArray[Any]]:
     """Yield the retained scans of a run, a few at a time."""
-    for start, block in scans.blocks():
+    for start, block in scans.blocks(size):
         yield block if kept is None else block[kept[start : start + block.shape[0]]]
