@@ -14,7 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.groupsums import GroupSums
-from voxlm.kernels.lanes import FAST, LANES, add_weighted, backward, forward, load, subtract_dot
+from voxlm.kernels.lanefactor import cholesky
+from voxlm.kernels.lanes import FAST, LANES, add_weighted, backward, forward, load
 from voxlm.kernels.randomintercept import InterceptBasis
 from voxlm.kernels.threads import over_blocks
 
@@ -111,16 +112,7 @@ def _factor(gram, sizes, lam, A):  # type: ignore[no-untyped-def]
                 c, entry = gram[k, i, j], A[i, j]
                 for w in range(LANES):
                     entry[w] -= c * weight[w]
-    for j in range(P):
-        for i in range(j, P):
-            subtract_dot(A[i, j], A[i], A[j], j)
-        diagonal = A[j, j]
-        for w in range(LANES):
-            diagonal[w] = 1.0 / np.sqrt(diagonal[w])
-        for i in range(j + 1, P):
-            entry = A[i, j]
-            for w in range(LANES):
-                entry[w] *= diagonal[w]
+    cholesky(A)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

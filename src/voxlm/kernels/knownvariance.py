@@ -1,0 +1,430 @@
+r"""Random effects over maps whose own variances are known: ``Var(y_i) = v_i + τ²``.
+
+With ``W = diag(1 / (v + τ²))``, ``A = X'WX``, r the residuals and ``P = W - W X A⁻¹ X'W``, minus
+two log restricted likelihood has the slope ``tr P - Σ w² r²`` in τ² and the bend
+``2 y'PPPy - tr PP``, all of them sums over maps. A short grid finds the valley of the global
+minimum, Newton's method inside a bracket its bottom; τ² = 0 is exact.
+
+Axes: n maps, P columns, V voxels, W lanes.
+
+References
+----------
+DerSimonian & Laird (1986), Control Clin Trials 7:177. Paule & Mandel (1982), J Res NBS 87:377.
+Knapp & Hartung (2003), Stat Med 22:2693.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from voxlm.kernels.lanefactor import cholesky, invert
+from voxlm.kernels.lanes import FAST, LANES
+from voxlm.kernels.threads import over_blocks
+
+Floats = NDArray[np.float64]
+
+BLOCK = 512
+FE, DL, PM, ML, REML = range(5)
+METHODS = {"fe": FE, "dl": DL, "pm": PM, "ml": ML, "reml": REML}
+# The grid of τ², times the variance of the residuals of least squares.
+GRID = np.array([0.0, 1e-3, 1e-2, 0.1, 0.4, 1.2, 5.0])
+STEPS = 100
+SETTLED = 1e-9  # relative Newton step; what it leaves is its square
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownVariance:
+    """The fit at every voxel.
+
+    Parameters
+    ----------
+    tau2 : ndarray, shape (V,)
+        Variance between maps.
+    params : ndarray, shape (P, V)
+        Coefficients.
+    unscaled : ndarray, shape (P, P, V)
+        ``A⁻¹``, their covariance.
+    heterogeneity : ndarray, shape (V,)
+        ``Σ w r²`` at τ²: over n - P it is Knapp and Hartung's factor.
+    cochran : ndarray, shape (V,)
+        ``Σ w r²`` at τ² = 0, Cochran's Q.
+    log_dets : ndarray, shape (2, V)
+        ``Σ log(v + τ²)`` and ``log|A|``.
+    converged : ndarray of bool, shape (V,)
+        Whether τ² settled.
+    """
+
+    tau2: Floats
+    params: Floats
+    unscaled: Floats
+    heterogeneity: Floats
+    cochran: Floats
+    log_dets: Floats
+    converged: NDArray[np.bool_]
+
+
+def fit_known_variance(
+    X: Floats, data: NDArray[Any], variance: NDArray[Any], method: int
+) -> KnownVariance:
+    """Fit random effects with known variances at every voxel.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, P)
+        Columns of full rank.
+    data, variance : ndarray, shape (n, V)
+        Effects and their variances, positive.
+    method : int
+        ``FE``, ``DL``, ``PM``, ``ML`` or ``REML``.
+
+    Returns
+    -------
+    KnownVariance
+
+    Examples
+    --------
+    >>> y, v = np.array([[1.0], [3.0], [8.0]]), np.ones((3, 1))
+    >>> fit = fit_known_variance(np.ones((3, 1)), y, v, REML)
+    >>> fit.tau2.round(9), fit.params
+    (array([12.]), array([[4.]]))
+    """
+    P, V = X.shape[1], data.shape[1]
+    out = KnownVariance(
+        np.empty(V),
+        np.empty((P, V)),
+        np.empty((P, P, V)),
+        np.empty(V),
+        np.empty(V),
+        np.empty((2, V)),
+        np.empty(V, dtype=np.bool_),
+    )
+    rows = np.ascontiguousarray(X)
+    hat = np.linalg.pinv(X)
+
+    def work(start: int, stop: int) -> None:
+        here = slice(start, stop)
+        _fit_block(
+            rows,
+            hat,
+            np.ascontiguousarray(data[:, here], dtype=np.float64),
+            np.ascontiguousarray(variance[:, here], dtype=np.float64),
+            method,
+            GRID,
+            out.tau2[here],
+            out.params[:, here],
+            out.unscaled[:, :, here],
+            out.heterogeneity[here],
+            out.cochran[here],
+            out.log_dets[:, here],
+            out.converged[here],
+        )
+
+    over_blocks(V, BLOCK, work)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit_block(  # type: ignore[no-untyped-def]
+    X,
+    hat,
+    data,
+    variance,
+    method,
+    grid,
+    tau2,
+    params,
+    unscaled,
+    heterogeneity,
+    cochran,
+    log_dets,
+    ok,
+):
+    """Fit LANES voxels at a time."""
+    n, P = X.shape
+    y, v, weight = np.empty((n, LANES)), np.empty((n, LANES)), np.empty((n, LANES))
+    A, inverse, unit = _cube(P), _cube(P), _cube(P)
+    beta = np.empty((P, LANES))
+    t, q, ld, la = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    low, high = np.empty(LANES), np.empty(LANES)
+    done = np.empty(LANES, dtype=np.bool_)
+    for at in range(0, tau2.size, LANES):
+        m = min(LANES, tau2.size - at)
+        for i in range(n):
+            for w in range(LANES):
+                y[i, w] = data[i, at + min(w, m - 1)]
+                v[i, w] = variance[i, at + min(w, m - 1)]
+        t[:] = 0.0
+        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        cochran[at : at + m] = q[:m]
+        done[:] = True
+        if method == DL:
+            _moments(X, weight, inverse, q, t)
+        elif method == PM:
+            _paule_mandel(X, y, v, t, weight, A, unit, inverse, beta, q, done)
+        elif method != FE:
+            _bracket(
+                X, hat, y, v, method, grid, t, low, high, weight, A, unit, inverse, beta, q, done
+            )
+            _newton(X, y, v, method, t, low, high, weight, A, unit, inverse, beta, q, done)
+        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        _log_dets(v, t, A, ld, la)
+        tau2[at : at + m] = t[:m]
+        params[:, at : at + m] = beta[:, :m]
+        unscaled[:, :, at : at + m] = inverse[:, :, :m]
+        heterogeneity[at : at + m] = q[:m]
+        log_dets[0, at : at + m] = ld[:m]
+        log_dets[1, at : at + m] = la[:m]
+        ok[at : at + m] = done[:m]
+
+
+@njit(cache=True, nogil=True)
+def _cube(P):  # type: ignore[no-untyped-def]
+    return np.empty((P, P, LANES))
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _gram(X, weight, A):  # type: ignore[no-untyped-def]
+    """Write the lower triangle of ``X'WX``."""
+    n, P = X.shape
+    for i in range(P):
+        for j in range(i + 1):
+            entry = A[i, j]
+            for w in range(LANES):
+                entry[w] = 0.0
+            for s in range(n):
+                c = X[s, i] * X[s, j]
+                for w in range(LANES):
+                    entry[w] += c * weight[s, w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _solve(X, y, v, t, weight, A, unit, inverse, beta, q):  # type: ignore[no-untyped-def]
+    """Fit by weighted least squares at τ²; A holds its factor afterwards."""
+    n, P = X.shape
+    for s in range(n):
+        for w in range(LANES):
+            weight[s, w] = 1.0 / (v[s, w] + t[w])
+    _gram(X, weight, A)
+    cholesky(A)
+    invert(A, unit, inverse)
+    right = unit[0]
+    for j in range(P):
+        for w in range(LANES):
+            right[j, w] = 0.0
+        for s in range(n):
+            for w in range(LANES):
+                right[j, w] += X[s, j] * weight[s, w] * y[s, w]
+    for i in range(P):
+        for w in range(LANES):
+            beta[i, w] = 0.0
+        for j in range(P):
+            for w in range(LANES):
+                beta[i, w] += inverse[i, j, w] * right[j, w]
+    for w in range(LANES):
+        q[w] = 0.0
+    r = np.empty(LANES)
+    for s in range(n):
+        _residual(X, y, beta, s, r)
+        for w in range(LANES):
+            q[w] += weight[s, w] * r[w] * r[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _residual(X, y, beta, s, r):  # type: ignore[no-untyped-def]
+    for w in range(LANES):
+        r[w] = y[s, w]
+    for j in range(X.shape[1]):
+        for w in range(LANES):
+            r[w] -= X[s, j] * beta[j, w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _log_dets(v, t, A, ld, la):  # type: ignore[no-untyped-def]
+    """Write ``Σ log(v + τ²)`` and ``log|A|`` from the factor."""
+    for w in range(LANES):
+        ld[w] = 0.0
+        la[w] = 0.0
+    n = v.shape[0]
+    s = 0
+    while s + 4 <= n:  # one logarithm for four maps
+        for w in range(LANES):
+            ld[w] += np.log(
+                ((v[s, w] + t[w]) * (v[s + 1, w] + t[w]))
+                * ((v[s + 2, w] + t[w]) * (v[s + 3, w] + t[w]))
+            )
+        s += 4
+    while s < n:
+        for w in range(LANES):
+            ld[w] += np.log(v[s, w] + t[w])
+        s += 1
+    for j in range(A.shape[0]):
+        for w in range(LANES):
+            la[w] -= 2.0 * np.log(A[j, j, w])
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _moments(X, weight, inverse, q, t):  # type: ignore[no-untyped-def]
+    """Write DerSimonian and Laird's τ² from the fit at τ² = 0."""
+    n, P = X.shape
+    trace = np.zeros(LANES)
+    square = weight * weight
+    second = np.empty((P, P, LANES))
+    _gram(X, square, second)
+    for s in range(n):
+        for w in range(LANES):
+            trace[w] += weight[s, w]
+    _less_trace(inverse, second, 1.0, trace)
+    for w in range(LANES):
+        excess = (q[w] - (n - P)) / trace[w]
+        t[w] = 0.0 if excess < 0.0 else excess
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _less_trace(inverse, second, factor, trace):  # type: ignore[no-untyped-def]
+    """Subtract ``factor · tr(A⁻¹ M)``, M given by its lower triangle."""
+    for i in range(inverse.shape[0]):
+        for j in range(i + 1):
+            c = factor if i == j else 2.0 * factor
+            for w in range(LANES):
+                trace[w] -= c * inverse[i, j, w] * second[i, j, w]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _paule_mandel(X, y, v, t, weight, A, unit, inverse, beta, q, done):  # type: ignore[no-untyped-def]
+    """Raise τ² from 0 until ``Σ w r² = n - P``: Newton on a convex function, from its left."""
+    n, P = X.shape
+    r = np.empty(LANES)
+    fall = np.empty(LANES)
+    for w in range(LANES):
+        done[w] = not q[w] > n - P
+    for _ in range(STEPS):
+        fall[:] = 0.0
+        for s in range(n):
+            _residual(X, y, beta, s, r)
+            for w in range(LANES):
+                fall[w] += (weight[s, w] * r[w]) ** 2
+        working = False
+        for w in range(LANES):
+            if not done[w]:
+                step = (q[w] - (n - P)) / fall[w]
+                t[w] += step
+                done[w] = not step > SETTLED * t[w]
+                working |= not done[w]
+        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        if not working:
+            return
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bracket(  # type: ignore[no-untyped-def]
+    X, hat, y, v, method, grid, t, low, high, weight, A, unit, inverse, beta, q, done
+):
+    """Find the lowest point of the grid; τ² is exactly 0 where the slope there is not negative."""
+    n, P = X.shape
+    spread, r = np.zeros(LANES), np.empty(LANES)
+    for j in range(P):
+        for w in range(LANES):
+            beta[j, w] = 0.0
+        for s in range(n):
+            for w in range(LANES):
+                beta[j, w] += hat[j, s] * y[s, w]
+    for s in range(n):
+        _residual(X, y, beta, s, r)
+        for w in range(LANES):
+            spread[w] += r[w] * r[w] / (n - P)
+    best, where = np.full(LANES, np.inf), np.zeros(LANES, dtype=np.int64)
+    ld, la = np.empty(LANES), np.empty(LANES)
+    slope, bend = np.empty(LANES), np.empty(LANES)
+    for g in range(grid.size - 1, -1, -1):
+        for w in range(LANES):
+            t[w] = grid[g] * spread[w]
+        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        _log_dets(v, t, A, ld, la)
+        for w in range(LANES):
+            value = q[w] + ld[w] + (la[w] if method == REML else 0.0)
+            if value < best[w]:
+                best[w] = value
+                where[w] = g
+    _slopes(X, y, method, weight, inverse, beta, slope, bend)
+    for w in range(LANES):
+        g = where[w]
+        low[w] = grid[max(g - 1, 0)] * spread[w]
+        high[w] = grid[g + 1] * spread[w] if g + 1 < grid.size else 1e3 * grid[g] * spread[w]
+        t[w] = grid[g] * spread[w]
+        done[w] = g == 0 and not slope[w] < 0.0
+        if g == 0 and not done[w]:
+            t[w] = 0.5 * high[w]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _newton(X, y, v, method, t, low, high, weight, A, unit, inverse, beta, q, done):  # type: ignore[no-untyped-def]
+    """Descend in τ² within the bracket."""
+    slope, bend = np.empty(LANES), np.empty(LANES)
+    for _ in range(STEPS):
+        working = False
+        for w in range(LANES):
+            working |= not done[w]
+        if not working:
+            return
+        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        _slopes(X, y, method, weight, inverse, beta, slope, bend)
+        for w in range(LANES):
+            if done[w]:
+                continue
+            if slope[w] > 0.0:
+                high[w] = t[w]
+            else:
+                low[w] = t[w]
+            new = t[w] - slope[w] / bend[w]
+            if not (bend[w] > 0.0 and new > low[w] and new < high[w]):
+                new = 0.5 * (low[w] + high[w])
+            done[w] = abs(new - t[w]) <= SETTLED * max(new, 1e-6 * high[w])
+            t[w] = new
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _slopes(X, y, method, weight, inverse, beta, slope, bend):  # type: ignore[no-untyped-def]
+    """Write the slope and the bend of the deviance in τ²."""
+    n, P = X.shape
+    second, third = np.empty((P, P, LANES)), np.empty((P, P, LANES))
+    r, along = np.empty(LANES), np.zeros((P, LANES))
+    for w in range(LANES):
+        slope[w] = 0.0
+        bend[w] = 0.0
+    for s in range(n):
+        _residual(X, y, beta, s, r)
+        for w in range(LANES):
+            u = weight[s, w]
+            pull = u * u * r[w]
+            slope[w] += u - pull * r[w]
+            bend[w] += 2.0 * pull * u * r[w] - u * u
+        for j in range(P):
+            for w in range(LANES):
+                along[j, w] += X[s, j] * weight[s, w] * weight[s, w] * r[w]
+    for i in range(P):
+        for j in range(P):
+            for w in range(LANES):
+                bend[w] -= 2.0 * along[i, w] * inverse[i, j, w] * along[j, w]
+    if method != REML:
+        return
+    square = weight * weight
+    _gram(X, square, second)
+    _gram(X, square * weight, third)
+    _less_trace(inverse, second, 1.0, slope)
+    _less_trace(inverse, third, -2.0, bend)
+    half = np.zeros((P, P, LANES))
+    for i in range(P):
+        for j in range(P):
+            for k in range(P):
+                a, b = max(k, j), min(k, j)
+                for w in range(LANES):
+                    half[i, j, w] += inverse[i, k, w] * second[a, b, w]
+    for i in range(P):
+        for j in range(P):
+            for w in range(LANES):
+                bend[w] -= half[i, j, w] * half[j, i, w]
