@@ -17,6 +17,7 @@ from voxlm.design.censor import take_out
 from voxlm.design.check import check
 from voxlm.design.columns import Column
 from voxlm.design.columns import Design as Columns
+from voxlm.design.stack import leave_out_empty
 from voxlm.errors import DataError, DesignError
 from voxlm.formula import Schema, parse, resolve
 
@@ -124,7 +125,7 @@ def _plan(
         made = compile_design(formula, run, events, hrf, pooled)
     asked = made.columns
     if pooled is not None:
-        made = _without_absent(made)
+        made = leave_out_empty(made)
     made, kept = take_out(made, run.sample_mask, order)
     check_design(made, run, kept)
     return Plan(run, made, kept, asked)
@@ -137,20 +138,3 @@ def check_design(columns: Design, run: Run, kept: Bools | None) -> None:
             f"the design has {columns.matrix.shape[0]} rows and {run.name} {run.n_scans} scans"
         )
     check(columns if kept is None else replace(columns, matrix=columns.matrix[kept]))
-
-
-def _without_absent(design: Design) -> Design:
-    """Leave out the task columns that no event of this run enters."""
-    empty = ~np.any(design.matrix, axis=0)
-    absent = [k for k, c in enumerate(design.columns) if c.role == "task" and empty[k]]
-    if not absent:
-        return design
-    rest = [k for k in range(len(design.columns)) if k not in absent]
-    names = ", ".join(design.names[k] for k in absent)
-    note = f"no events of {names} in this run: left out of its design and of contrasts that ask it"
-    return replace(
-        design,
-        matrix=design.matrix[:, rest],
-        columns=tuple(design.columns[k] for k in rest),
-        notes=(*design.notes, note),
-    )

@@ -12,7 +12,7 @@ from voxlm.analysis.plan import Bools, Plan
 from voxlm.bids.run import Run
 from voxlm.design.check import check
 from voxlm.design.clock import Clock
-from voxlm.design.stack import stack_designs
+from voxlm.design.stack import stack
 from voxlm.errors import DataError
 from voxlm.images.space import Space
 from voxlm.models.stacked import Stacked, stack_scans
@@ -110,7 +110,8 @@ def stack_plans(plans: Sequence[Plan], runs: Sequence[Run]) -> Plan:
             )
     kept = [plan.kept for plan in plans]
     scans = stack_scans([run.scans for run in runs], kept, [run.scaling for run in runs])
-    design = stack_designs([_at_kept(plan, keep) for plan, keep in zip(plans, kept, strict=True)])
+    names = [str(number) for number in range(1, len(runs) + 1)]
+    design = stack([_at_kept(plan, keep) for plan, keep in zip(plans, kept, strict=True)], names)
     check(design)
     return Plan(StackedRun(tuple(runs), scans), Design.of(design), None, design.columns)
 

@@ -8,15 +8,13 @@ scans are removed instead, so that the series is cut at them.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.design.columns import Design
+from voxlm.design.columns import AnyDesign
 
 Bools = NDArray[np.bool_]
-AnyDesign = TypeVar("AnyDesign", bound=Design)
 
 
 def take_out(design: AnyDesign, kept: Bools | None, order: int) -> tuple[AnyDesign, Bools | None]:
@@ -44,7 +42,7 @@ def take_out(design: AnyDesign, kept: Bools | None, order: int) -> tuple[AnyDesi
 
     Examples
     --------
-    >>> from voxlm.design.columns import Column
+    >>> from voxlm.design.columns import Column, Design
     >>> X = np.c_[np.eye(6)[:, :1], np.ones(6)]
     >>> columns = (Column("non_steady_state_outlier00", "nonsteady", "confound"),
     ...            Column("constant", "1", "constant"))
@@ -73,13 +71,13 @@ def take_out(design: AnyDesign, kept: Bools | None, order: int) -> tuple[AnyDesi
     return replace(design, matrix=X[:, rest], columns=columns, notes=(*design.notes, note)), left
 
 
-def _scrubbed(design: Design) -> list[int]:
+def _scrubbed(design: AnyDesign) -> list[int]:
     """Return the columns that ``scrub()`` made."""
     words = {scrub.text for scrub in getattr(design.meaning, "scrubs", ())}
     return [k for k, column in enumerate(design.columns) if column.term in words]
 
 
-def _annihilated(design: Design, left: Bools, order: int) -> list[int]:
+def _annihilated(design: AnyDesign, left: Bools, order: int) -> list[int]:
     """Return spikes whose scan starts a run of scans, where whitening leaves no row for them."""
     found = []
     for k, column in enumerate(design.columns):

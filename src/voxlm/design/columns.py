@@ -7,7 +7,7 @@ it. Nothing ever recovers a meaning from a column's name.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -156,3 +156,6 @@ class Design:
     def efficiency(self, contrast: ArrayLike) -> NDArray[np.float64]:
         """Return how precisely each row of a contrast, ``(Q, P)``, would be estimated."""
         return diagnose.efficiency(self.matrix, contrast)
+
+
+AnyDesign = TypeVar("AnyDesign", bound=Design)
