@@ -11,31 +11,23 @@ from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import lazy_loader
 import numpy as np
 import pandas as pd
-from formulaic import Formula as Algebra
-from formulaic.parser import DefaultFormulaParser
-from formulaic.transforms import TRANSFORMS
-from formulaic.transforms.contrasts import (
-    Contrasts,
-    DiffContrasts,
-    HelmertContrasts,
-    PolyContrasts,
-    SumContrasts,
-    TreatmentContrasts,
-)
 from numpy.typing import NDArray
+
+# Loaded on first use: a formula of plain conditions and confounds needs none of it.
+formulaic = lazy_loader.load("formulaic")
 
 Term = tuple[str, ...]
 Scoped = tuple[tuple[str, bool], ...]
 
-PARSER = DefaultFormulaParser(include_intercept=False)
-CONTRASTS: dict[str, type[Contrasts]] = {
-    "Treatment": TreatmentContrasts,
-    "Sum": SumContrasts,
-    "Helmert": HelmertContrasts,
-    "Poly": PolyContrasts,
-    "Diff": DiffContrasts,
+CONTRASTS = {
+    "Treatment": "TreatmentContrasts",
+    "Sum": "SumContrasts",
+    "Helmert": "HelmertContrasts",
+    "Poly": "PolyContrasts",
+    "Diff": "DiffContrasts",
 }
 
 
@@ -48,7 +40,7 @@ def expand(text: str) -> tuple[Term, ...]:
     >>> expand("(f0) * (f1)")
     (('f0',), ('f1',), ('f0', 'f1'))
     """
-    terms = Algebra(text, _parser=PARSER, _ordering="none")
+    terms = _algebra(text)
     return tuple(tuple(str(factor.expr) for factor in term.factors) for term in terms)
 
 
@@ -83,10 +75,17 @@ def structure(
     frame = pd.DataFrame({k: words if k in categorical else np.arange(4.0) for k in keys})
     written = [":".join(term) for term in terms]
     text = " + ".join((["1"] if intercept else []) + written) or "0"
-    algebra = Algebra(text, _parser=PARSER, _ordering="none")
-    matrix = algebra.get_model_matrix(frame, context={}, na_action="raise", ensure_full_rank=True)
+    matrix = _algebra(text).get_model_matrix(
+        frame, context={}, na_action="raise", ensure_full_rank=True
+    )
     rows = matrix.model_spec.structure[1 if intercept else 0 :]
     return tuple(tuple(scope(part) for part in row.scoped_terms) for row in rows)
+
+
+def _algebra(text: str) -> Any:
+    """Parse a right side without the constant that formulaic would add."""
+    parser = formulaic.parser.DefaultFormulaParser(include_intercept=False)
+    return formulaic.Formula(text, _parser=parser, _ordering="none")
 
 
 def scope(part: Any) -> Scoped:
@@ -104,7 +103,8 @@ def coding(name: str, levels: tuple[str, ...], base: str | None) -> tuple[NDArra
     ['[T.b]', '[T.c]']
     """
     # A base is a level of the table's own, never something to evaluate.
-    contrast = CONTRASTS[name](base) if base is not None else CONTRASTS[name]()
+    kind = getattr(formulaic.transforms.contrasts, CONTRASTS[name])
+    contrast = kind(base) if base is not None else kind()
     found: list[Hashable] = list(levels)
     matrix = contrast.get_coding_matrix(found, reduced_rank=True, sparse=False)
     names = contrast.get_coding_column_names(found, reduced_rank=True)
@@ -134,7 +134,7 @@ def spread(
     >>> list(spread("poly", np.arange(5.0), {"degree": 2}, {}))
     ['1', '2']
     """
-    out: Any = TRANSFORMS[name](pd.Series(values), _state=memory, **options)
+    out: Any = formulaic.transforms.TRANSFORMS[name](pd.Series(values), _state=memory, **options)
     columns = getattr(out, "__wrapped__", out)
     if isinstance(columns, Mapping):
         return {str(k): np.asarray(v, dtype=np.float64) for k, v in columns.items()}

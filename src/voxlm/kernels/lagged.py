@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, qr, solve_triangular
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -116,8 +115,8 @@ def lagged_basis(X: Floats, order: int, segments: Ints | None = None) -> LaggedB
     """
     n, P = X.shape
     cuts = np.array([[0, n]]) if segments is None else np.asarray(segments, dtype=np.int64)
-    Q, R = qr(X, mode="economic")
-    Rinv = solve_triangular(R, np.eye(P))
+    Q, R = np.linalg.qr(X)
+    Rinv = np.linalg.solve(R, np.eye(P))
     eigen = np.empty(0)
     if order == 1 and 2 * len(cuts) <= CLOSED_FORM:
         eigen, turn = np.linalg.eigh(_neighbours(Q, 1, cuts).T @ Q)
@@ -214,7 +213,8 @@ def _first_step(gram: Floats, Q: Floats, edges: Ints, near: Ints) -> Floats:
     step = np.zeros((Q.shape[1], near.size))
     heads = edges[edges[:, 0] >= 0, 0]  # at ρ = 0 an edge row is its own scan, or nothing
     if heads.size:
-        step[:, heads] = -cho_solve(cho_factor(gram), Q[near[heads]].T)
+        L = np.linalg.cholesky(gram)
+        step[:, heads] = -np.linalg.solve(L.T, np.linalg.solve(L, Q[near[heads]].T))
     return step
 
 
