@@ -215,3 +215,13 @@ def test_tables_that_were_not_given_are_named():
         resolve(parse("y ~ face"), Schema.of(None, CONFOUNDS))
     with pytest.raises(FormulaError, match="needs confounds, and none were given"):
         resolve(parse("y ~ face + motion"), Schema.of(EVENTS))
+
+
+def test_designs_of_absurd_width_are_refused_before_they_are_made():
+    ids = [f"id{k}" for k in range(300)]
+    events = pd.DataFrame({"onset": range(300), "duration": 1.0, "a": ids, "b": ids, "c": ids})
+    meaning = resolve(parse("y ~ a:b:c"), Schema.of(events))
+    start = time.perf_counter()
+    with pytest.raises(VoxlmError, match="27,000,000 columns; at most 20,000"):
+        meaning.table()
+    assert time.perf_counter() - start < 1.0

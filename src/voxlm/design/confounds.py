@@ -13,7 +13,7 @@ from voxlm.design.events import rows_text
 from voxlm.errors import DataError
 from voxlm.formula.coding import Coded, code, fill
 from voxlm.formula.confounds import DVARS_COLUMNS, FD_COLUMNS
-from voxlm.formula.schema import numbers
+from voxlm.formula.schema import bare, numbers
 from voxlm.formula.terms import Resolved, Scrub
 
 Floats = NDArray[np.float64]
@@ -31,6 +31,7 @@ def scan_block(resolved: Resolved, confounds: pd.DataFrame | None, clock: Clock)
             f"the confounds have {len(confounds)} rows and the run {clock.n_scans} scans; "
             "both need one row a scan: were volumes removed from one of them?"
         )
+    confounds = bare(confounds)
     coded = code([term.factors for term in resolved.scans])
     values = fill(coded, confounds, resolved.formula.text)
     filled = [check_rows(column, values.missing[:, k]) for k, column in enumerate(coded)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,12 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxlm.errors import DesignError
 from voxlm.formula.engine import structure
 from voxlm.formula.factors import Factor, Part, encode, parts, reduce
 from voxlm.formula.transforms import Memory
 
 Floats = NDArray[np.float64]
 Factors = tuple[Factor, ...]
+
+MAX_COLUMNS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,20 @@ def code(terms: Sequence[Factors], intercept: bool = False) -> tuple[Coded, ...]
     for i, products in zip(ranking, scoped, strict=True):
         for product in products:
             lists = [parts(known[key], reduced) for key, reduced in product]
+            limit(sum(map(len, out.values())) + math.prod(map(len, lists)), terms[i])
             # The first factor runs fastest, as in R.
             for chosen in itertools.product(*reversed(lists)):
                 out[i].append(Coded(i, tuple(reversed(chosen))))
     return tuple(column for i in range(len(terms)) for column in out[i])
+
+
+def limit(count: int, term: Factors) -> None:
+    """Refuse designs of absurd width before their columns are made."""
+    if count > MAX_COLUMNS:
+        shown = ":".join(factor.text for factor in term)
+        raise DesignError(
+            f"{shown} brings the formula to {count:,} columns; at most {MAX_COLUMNS:,} are made"
+        )
 
 
 def fill(

@@ -125,6 +125,7 @@ def describe(frame: pd.DataFrame | None, source: Source) -> Iterator[Variable]:
     if frame is None:
         return
     rows = len(frame)
+    frame = bare(frame)
     # A confounds table has hundreds of columns: what can be asked of all at once is.
     missing_of = frame.isna().to_numpy().sum(axis=0) if rows else np.zeros(frame.shape[1], int)
     for k, (name, dtype) in enumerate(frame.dtypes.items()):
@@ -149,6 +150,15 @@ def describe(frame: pd.DataFrame | None, source: Source) -> Iterator[Variable]:
         yield Variable(
             str(name), source, "categorical", tuple(kept), tuple(kept.values()), rows, missing
         )
+
+
+def bare(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without attached metadata, which pandas copies with every column taken."""
+    if not frame.attrs:
+        return frame
+    plain = frame.copy(deep=False)
+    plain.attrs = {}
+    return plain
 
 
 def few_values(values: NDArray[np.float64]) -> tuple[float, ...]:
