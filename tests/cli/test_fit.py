@@ -129,3 +129,28 @@ def test_runs_are_combined_by_fixed_effects(small, voxlm, tmp_path):
     )
     assert [run["name"] for run in record["runs"]] == [path.name for path in small.bold]
     assert (tmp_path / "two" / "run-02" / "design.tsv").exists()
+
+
+def test_runs_are_stacked_on_request(small, voxlm, tmp_path):
+    arguments = ["fit", FORMULA, *_inputs(small, 0), *_inputs(small, 1), "--mask", small.mask]
+    out = tmp_path / "one"
+    result = voxlm(*arguments, "--stack", "--contrast", "face - house", "--json", "--out", out)
+    (told,) = json.loads(result.stdout)["contrasts"]
+    fit = vx.glsar(FORMULA, [_run(small, 0), _run(small, 1)], stack=True)
+    assert told["largest"] == pytest.approx(np.nanmax(fit.contrast("face - house").stat))
+    assert told["df"] == fit.df_resid
+    assert (out / "design.tsv").exists()
+
+
+def test_a_condition_that_one_run_lacks(small, voxlm, tmp_path):
+    events = pd.read_csv(small.events[1], sep="\t")
+    alone = tmp_path / "faces_events.tsv"
+    events[events.trial_type == "face"].to_csv(alone, sep="\t", index=False)
+    second = _inputs(small, 1)
+    second[3] = alone
+    arguments = ["fit", "y ~ face + house", *_inputs(small, 0), *second, "--mask", small.mask]
+    result = voxlm(*arguments, "--contrast", "house", "--json")
+    assert result.exit_code == 0, result.output
+    (told,) = json.loads(result.stdout)["contrasts"]
+    fit = vx.glsar("y ~ face + house", _run(small, 0))
+    assert told["largest"] == pytest.approx(np.nanmax(fit.contrast("house").stat))

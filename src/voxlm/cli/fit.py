@@ -61,6 +61,9 @@ def fit(
         float | None, typer.Option(help="When a voxel has settled. [default: 1e-4]")
     ] = None,
     hrf: Hrf = "spm",
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Fit several runs as one model, nuisance a run.")
+    ] = False,
     contrast: Annotated[
         list[str] | None,
         typer.Option(help='"face - house" is a t, "face, house" a joint F; repeatable.'),
@@ -79,7 +82,7 @@ def fit(
 ) -> None:
     """Fit a formula at every voxel, test contrasts, and write maps.
 
-    Several runs are fitted one by one and combined by fixed effects.
+    Several runs are fitted one by one and combined by fixed effects, or with --stack as one model.
 
     **Examples**
 
@@ -104,11 +107,25 @@ def fit(
             scaling=None if scaling is ScalingName.none else scaling.value,
         )
         questions = contrast or []
-        rehearsal.rehearse(formula, runs, questions, hrf=hrf, correct=correct, alpha=alpha)
+        rehearsal.rehearse(
+            formula,
+            runs,
+            questions,
+            hrf=hrf,
+            correct=correct,
+            alpha=alpha,
+            order=0 if model is Model.lm else noise.get("order", 1),
+            stack=stack,
+        )
         progress = sys.stderr.isatty() and not as_json
-        verb = vx.lm if model is Model.lm else vx.glsar
+        verb: Any = vx.lm if model is Model.lm else vx.glsar
         fitted = verb(
-            formula, runs[0] if len(runs) == 1 else runs, hrf=hrf, progress=progress, **noise
+            formula,
+            runs[0] if len(runs) == 1 else runs,
+            hrf=hrf,
+            stack=stack,
+            progress=progress,
+            **noise,
         )
         conclusion.conclude(
             fitted,

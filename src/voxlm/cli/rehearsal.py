@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from voxlm.analysis.firstlevel import design
+from voxlm.analysis.plan import plan_runs
 from voxlm.bids.run import Run
 from voxlm.contrasts.hypothesis import hypothesis
+from voxlm.design.stack import stack as stack_designs
 from voxlm.inference.decision import correct as decide
 
 
@@ -21,6 +22,8 @@ def rehearse(
     hrf: Any,
     correct: str,
     alpha: float,
+    order: int,
+    stack: bool,
 ) -> None:
     """Raise now what would be raised after the fit.
 
@@ -32,6 +35,10 @@ def rehearse(
     hrf : str or HRF
     correct, alpha
         The correction of every contrast, and its level.
+    order : int
+        Order of the AR noise.
+    stack : bool
+        Whether the runs are fitted as one model.
 
     Raises
     ------
@@ -39,7 +46,11 @@ def rehearse(
         For a formula, a contrast or a correction that cannot work.
     """
     decide(np.ones(1), correct, alpha)
-    for run in runs:
-        columns = design(formula, run, hrf=hrf).columns
+    plans = plan_runs(formula, runs, hrf, order)
+    asked = [plan.asked for plan in plans]
+    if stack and len(runs) > 1:
+        names = [str(number) for number in range(1, len(runs) + 1)]
+        asked = [stack_designs([plan.design for plan in plans], names).columns]
+    for columns in asked:
         for text in contrasts:
             hypothesis(text, columns)
