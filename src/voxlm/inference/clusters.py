@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from voxlm.errors import VoxlmError
 from voxlm.kernels.graph import components
@@ -67,14 +67,14 @@ class Clusters:
 
 def find_clusters(
     values: ArrayLike,
-    graph: sparse.csr_array,
+    graph: scipy.sparse.csr_array,
     inside: ArrayLike,
     *,
     min_size: int = 1,
     positions: ArrayLike | None = None,
     min_distance: float = 8.0,
     n_peaks: int = 4,
-    peak_graph: sparse.csr_array | None = None,
+    peak_graph: scipy.sparse.csr_array | None = None,
 ) -> Clusters:
     """Find the clusters of a thresholded map.
 
@@ -125,7 +125,9 @@ def find_clusters(
     return Clusters(labels, size, signs, peaks, tuple(stat[p] for p in peaks))
 
 
-def _check(stat: Array, keep: NDArray[np.bool_], graph: sparse.csr_array, min_size: int) -> None:
+def _check(
+    stat: Array, keep: NDArray[np.bool_], graph: scipy.sparse.csr_array, min_size: int
+) -> None:
     V = len(stat)
     if graph.shape != (V, V):
         raise VoxlmError(f"the neighbour graph has {graph.shape[0]} voxels, the map has {V}")
@@ -157,7 +159,7 @@ def _members(labels: Ints, K: int) -> list[Ints]:
     return [order[a:b] for a, b in pairwise(edges.tolist())]
 
 
-def _local_maxima(stat: Array, labels: Ints, graph: sparse.csr_array) -> NDArray[np.bool_]:
+def _local_maxima(stat: Array, labels: Ints, graph: scipy.sparse.csr_array) -> NDArray[np.bool_]:
     """Mark voxels that no neighbour of their own cluster exceeds."""
     V = len(stat)
     height = np.abs(stat)

@@ -6,9 +6,8 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 Ints = NDArray[np.int64]
 
@@ -18,7 +17,7 @@ REACH = {6: 1, 18: 2, 26: 3}
 
 def volume_graph(
     shape: tuple[int, int, int], mask_index: ArrayLike, connectivity: Literal[6, 18, 26] = 6
-) -> sparse.csr_array:
+) -> scipy.sparse.csr_array:
     """Neighbour graph of the voxels of a mask.
 
     Parameters
@@ -64,7 +63,9 @@ def volume_graph(
     return _symmetric(np.concatenate(rows), np.concatenate(columns), len(index))
 
 
-def components(graph: sparse.csr_array, inside: NDArray[np.bool_], key: ArrayLike = 0) -> Ints:
+def components(
+    graph: scipy.sparse.csr_array, inside: NDArray[np.bool_], key: ArrayLike = 0
+) -> Ints:
     """Label the connected components of a subset of a graph.
 
     Parameters
@@ -96,10 +97,10 @@ def components(graph: sparse.csr_array, inside: NDArray[np.bool_], key: ArrayLik
     keys = np.broadcast_to(np.asarray(key), (V,))[kept]
     same = keys[sub.coords[0]] == keys[sub.coords[1]]
     ones = np.ones(int(same.sum()), dtype=np.int8)
-    edges = sparse.csr_array(
+    edges = scipy.sparse.csr_array(
         (ones, (sub.coords[0][same], sub.coords[1][same])), shape=(kept.size, kept.size)
     )
-    _, found = csgraph.connected_components(edges, directed=False)
+    _, found = scipy.sparse.csgraph.connected_components(edges, directed=False)
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
     labels[kept] = np.argsort(np.argsort(first))[inverse]
     return labels
@@ -111,8 +112,10 @@ def _half_steps(connectivity: int) -> list[tuple[int, ...]]:
     return [s for s in steps if 0 < sum(map(abs, s)) <= REACH[connectivity] and s > (0, 0, 0)]
 
 
-def _symmetric(rows: NDArray[np.int32], columns: NDArray[np.int32], V: int) -> sparse.csr_array:
+def _symmetric(
+    rows: NDArray[np.int32], columns: NDArray[np.int32], V: int
+) -> scipy.sparse.csr_array:
     both = (np.concatenate([rows, columns]), np.concatenate([columns, rows]))
-    graph = sparse.csr_array((np.ones(len(both[0]), dtype=np.bool_), both), shape=(V, V))
+    graph = scipy.sparse.csr_array((np.ones(len(both[0]), dtype=np.bool_), both), shape=(V, V))
     graph.sort_indices()
     return graph

@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -95,7 +95,7 @@ def make_room(n_voxels: int, dtype: type[np.floating]) -> Room:
 
 def grow_tree(
     values: ArrayLike,
-    graph: sparse.csr_array,
+    graph: scipy.sparse.csr_array,
     *,
     weights: ArrayLike | None = None,
     floor: float = 0.0,
@@ -147,7 +147,7 @@ def as_weights(weights: ArrayLike | None) -> Floats:
     return np.empty(0) if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
 
 
-def links(graph: sparse.csr_array) -> tuple[Ints, Ints]:
+def links(graph: scipy.sparse.csr_array) -> tuple[Ints, Ints]:
     """Return a graph's row pointers and columns as the kernels read them."""
     return graph.indptr.astype(np.int32, copy=False), graph.indices.astype(np.int32, copy=False)
 
