@@ -135,3 +135,15 @@ def test_real_confounds(shared_data: Path) -> None:
     frame, _ = read_confounds(path, n_rows)
     assert all(dtype.kind in "fi" for dtype in frame.dtypes)
     assert frame["framewise_displacement"].isna().tolist() == [True] + [False] * (n_rows - 1)
+
+
+def test_the_json_beside_confounds_is_read(tmp_path):
+    table = tmp_path / "desc-confounds_timeseries.tsv"
+    table.write_text("a_comp_cor_00\n0.1\n0.2\n")
+    assert "sidecar" not in read_confounds(table, 2)[0].attrs
+    table.with_suffix(".json").write_text('{"a_comp_cor_00": {"Mask": "combined"}}')
+    frame, _ = read_confounds(table, 2)
+    assert frame.attrs["sidecar"]["a_comp_cor_00"]["Mask"] == "combined"
+    table.with_suffix(".json").write_text("[]")
+    with pytest.raises(DataError, match="json"):
+        read_confounds(table, 2)

@@ -81,6 +81,18 @@ def read_sidecar(image: Path) -> Sidecar:
     return Sidecar(values, origin)
 
 
+def read_beside(table: Path) -> dict[str, Any]:
+    """Return what the JSON beside a table says, keyed by column; empty if there is none.
+
+    Raises
+    ------
+    DataError
+        If the file is not a JSON object.
+    """
+    path = table.with_suffix(".json")
+    return _load(path) if path.is_file() else {}
+
+
 def _stem(name: str) -> str:
     for suffix in SUFFIXES:
         if name.endswith(suffix):

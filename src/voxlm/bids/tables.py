@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from voxlm.bids.sidecar import read_beside
 from voxlm.design.events import check_events
 from voxlm.errors import DataError
 from voxlm.images.opening import beside
@@ -81,7 +82,8 @@ def read_confounds(
     Returns
     -------
     frame : DataFrame
-        A copy, indexed from 0.
+        A copy, indexed from 0; ``attrs["sidecar"]`` is the JSON beside the file, where there is
+        one (fMRIPrep's says which mask each component came from).
     path : Path or None
         The file, if it was one.
 
@@ -98,6 +100,8 @@ def read_confounds(
             "need one row a scan. Is it the table of another run, or were scans removed from one "
             "of the two? (To leave scans out, keep both whole and use sample_mask=)"
         )
+    if path is not None and (sidecar := read_beside(path)):
+        frame.attrs["sidecar"] = sidecar
     return frame, path
 
 
