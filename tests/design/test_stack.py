@@ -7,7 +7,7 @@ import pytest
 from voxlm.design.build import build, check
 from voxlm.design.clock import Clock
 from voxlm.design.stack import leave_out_empty, stack
-from voxlm.errors import DesignError
+from voxlm.errors import DataError, DesignError
 from voxlm.formula import Schema, parse, resolve
 
 TOLERANCE = 1e-9
@@ -78,3 +78,43 @@ def test_one_name_with_two_meanings():
     bad = other.__class__(other.matrix, (renamed, *other.columns[1:]))
     with pytest.raises(DesignError, match="means different things"):
         stack([spm[0], bad], ["1", "2"])
+
+
+def pooled_runs(formula):
+    rng = np.random.default_rng(1)
+    tables = [
+        table.assign(run=str(k), rt=rng.uniform(k, k + 1, len(table)))
+        for k, table in enumerate(RUNS, start=1)
+    ]
+    together = pd.concat(tables, ignore_index=True)
+    meaning = resolve(parse(formula), Schema.of(together))
+    made = [build(meaning, table, None, Clock(50, 2.0), together) for table in tables]
+    return together, made
+
+
+def test_means_are_those_of_all_runs():
+    together, made = pooled_runs("y ~ 0 + boxcar(center(rt)) - drift")
+    centred = together.rt - together.rt.mean()
+    for run, design in zip(("1", "2"), made, strict=True):
+        heights = centred[together.run == run].to_numpy()
+        onsets = together.onset[together.run == run].to_numpy()
+        scans = np.ceil(onsets / 2.0).astype(int)
+        assert np.allclose(design.matrix[scans, 0], heights, rtol=0, atol=1e-12)
+
+
+def test_trials_are_numbered_through_all_runs():
+    _, (first, second) = pooled_runs("y ~ trials(h) - drift")
+    used = [
+        [n for n, x in zip(d.names, d.matrix.T, strict=True) if x.any()] for d in (first, second)
+    ]
+    assert used[0] == ["h_001", "h_002", "constant"]
+    assert used[1] == ["h_003", "h_004", "constant"]
+
+
+def test_runs_that_are_not_in_the_pool_are_refused():
+    table = RUNS[0].assign(run="1")
+    meaning = resolve(parse("y ~ f"), EVERY)
+    with pytest.raises(DataError, match="need a column 'run'"):
+        build(meaning, RUNS[0], None, Clock(50, 2.0), RUNS[0])
+    with pytest.raises(DataError, match="are not the 6 events of this run"):
+        build(meaning, table, None, Clock(50, 2.0), table.iloc[:3])

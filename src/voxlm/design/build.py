@@ -14,7 +14,7 @@ from voxlm.design.columns import Column, Design
 from voxlm.design.confounds import scan_block
 from voxlm.design.convolve import Block, task_block
 from voxlm.design.drift import cosine, polynomial
-from voxlm.design.events import check_events
+from voxlm.design.events import run_events
 from voxlm.design.ppi import interaction_block
 from voxlm.errors import DesignError
 from voxlm.formula.terms import Drift, Resolved
@@ -27,6 +27,7 @@ def build(
     events: pd.DataFrame | None,
     confounds: pd.DataFrame | None,
     clock: Clock,
+    pooled: pd.DataFrame | None = None,
 ) -> Design:
     """Make the design of one run.
 
@@ -45,6 +46,10 @@ def build(
         One row a scan.
     clock : Clock
         The scans.
+    pooled : DataFrame, optional
+        The events of all runs, with a column ``run``. Means, norms and knots are then learned from
+        all of them, and ``trials()`` numbers them through, so that a coefficient means the same in
+        every run.
 
     Returns
     -------
@@ -67,10 +72,10 @@ def build(
     >>> build(meaning, events, None, Clock(30, 2.0)).names
     ('face', 'house', 'constant')
     """
-    clean = None if events is None else check_events(events)
+    own = None if events is None else run_events(events, pooled)
     blocks = [
-        task_block(resolved, clean, clock),
-        *(interaction_block(resolved, t, clean, confounds, clock) for t in resolved.interactions),
+        task_block(resolved, own, clock),
+        *(interaction_block(resolved, t, own, confounds, clock) for t in resolved.interactions),
         scan_block(resolved, confounds, clock),
         drift_block(resolved.drift, clock),
     ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxlm.design.clock import Clock
 from voxlm.design.columns import Column
-from voxlm.design.events import in_run, rows_text
+from voxlm.design.events import RunEvents, in_run, rows_text
 from voxlm.errors import DataError, DesignError, FormulaError, VoxlmError
 from voxlm.formula.coding import Coded, code, fill
 from voxlm.formula.response import Subset
@@ -66,15 +66,15 @@ class Grid(NamedTuple):
     tr: float
 
 
-def task_block(resolved: Resolved, events: pd.DataFrame | None, clock: Clock) -> Block:
+def task_block(resolved: Resolved, own: RunEvents | None, clock: Clock) -> Block:
     """Make the columns of all event terms of one run.
 
     Parameters
     ----------
     resolved : Resolved
         The meaning of the formula.
-    events : DataFrame or None
-        From :func:`voxlm.design.events.check_events`.
+    own : RunEvents or None
+        The events of the run, from :func:`voxlm.design.events.run_events`.
     clock : Clock
         The scans.
 
@@ -85,11 +85,12 @@ def task_block(resolved: Resolved, events: pd.DataFrame | None, clock: Clock) ->
     """
     if not resolved.events:
         return Block(np.empty((clock.n_scans, 0)), ())
-    if events is None:
+    if own is None:
         raise DataError(f"{resolved.events[0].text} needs events, and this run has none")
+    events = own.table
     keep, notes = in_run(events, clock)
     coded = code([term.factors for term in resolved.events])
-    amplitudes = event_amplitudes(coded, events, resolved, resolved.events)
+    amplitudes = event_amplitudes(coded, own, resolved, resolved.events)
     notes += left_out(amplitudes, events)
     grid = lay_out(events[keep], clock)
     matrix, columns = [], []
@@ -127,21 +128,27 @@ def realise(term: EventTerm, resolved: Resolved) -> Response:
 
 def event_amplitudes(
     coded: Sequence[Coded],
-    events: pd.DataFrame,
+    own: RunEvents,
     resolved: Resolved,
     terms: Sequence[EventTerm],
 ) -> Floats:
-    """Return the height of each event in each column of some terms, shape ``(E, K)``."""
-    values = fill(coded, events, resolved.formula.text)
-    chosen = np.ones(values.matrix.shape, dtype=bool)
+    """Return the height of each event in each column of some terms, shape ``(E, K)``.
+
+    Means, norms and the numbers of trials are those of all runs, so that a coefficient means the
+    same in each.
+    """
+    events = own.table
+    values = fill(coded, own.pooled, resolved.formula.text)
+    matrix, missing = values.matrix[own.rows], values.missing[own.rows]
+    chosen = np.ones(matrix.shape, dtype=bool)
     for k, column in enumerate(coded):
         tag = terms[column.term].tag
         if tag is not None and tag.subset is not None:
             chosen[:, k] = in_subset(tag.subset, events)
-        bad = np.flatnonzero(values.missing[:, k] & chosen[:, k])
+        bad = np.flatnonzero(missing[:, k] & chosen[:, k])
         if bad.size:
             raise DataError(missing_text(column, bad, events))
-    return np.where(chosen, values.matrix, 0.0)
+    return np.where(chosen, matrix, 0.0)
 
 
 def in_subset(subset: Subset, events: pd.DataFrame) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from voxlm.formula.schema import CONDITION, labels, numbers
 from voxlm.kernels.convolve import MIN_ONSET
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.intp]
+
+RUN = "run"
 SHOWN_ROWS = 6
 
 
@@ -59,6 +62,49 @@ def check_events(frame: pd.DataFrame, where: str = "events") -> pd.DataFrame:
     if CONDITION in clean.columns and not isinstance(clean[CONDITION].dtype, pd.CategoricalDtype):
         clean[CONDITION] = pd.Series(labels(clean[CONDITION]), dtype=object)
     return clean
+
+
+class RunEvents(NamedTuple):
+    """The events of one run, and where they stand among those of all runs.
+
+    ``table`` has the run's own rows, ``pooled`` the rows of all runs, and ``rows`` tells which of
+    these are the run's.
+    """
+
+    table: pd.DataFrame
+    pooled: pd.DataFrame
+    rows: Integers
+
+
+def run_events(events: pd.DataFrame, pooled: pd.DataFrame | None = None) -> RunEvents:
+    """Validate the events of a run, and find them among those of all runs.
+
+    Parameters
+    ----------
+    events : DataFrame
+        One row an event of this run.
+    pooled : DataFrame, optional
+        One row an event of any run; a column ``run`` tells which.
+
+    Raises
+    ------
+    DataError
+        For tables that cannot be right, or a pooled one without this run's events.
+    """
+    table = check_events(events)
+    if pooled is None:
+        return RunEvents(table, table, np.arange(len(table)))
+    everything = check_events(pooled, "events of all runs")
+    if RUN not in table.columns or RUN not in everything.columns:
+        raise DataError(f"events of several runs need a column {RUN!r} that tells them apart")
+    own = set(labels(table[RUN]))
+    rows = np.array([k for k, word in enumerate(labels(everything[RUN])) if word in own], dtype=int)
+    if not np.array_equal(everything["onset"].to_numpy()[rows], table["onset"].to_numpy()):
+        raise DataError(
+            f"the events of all runs have {len(rows)} rows of run {', '.join(map(str, own))}, "
+            f"which are not the {len(table)} events of this run in their order"
+        )
+    return RunEvents(table, everything, rows)
 
 
 def check_heads(frame: pd.DataFrame, where: str) -> None:

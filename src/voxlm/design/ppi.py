@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from voxlm.design.clock import Clock
 from voxlm.design.columns import Column
 from voxlm.design.convolve import Block, event_amplitudes, lay_out, regressors
-from voxlm.design.events import in_run
+from voxlm.design.events import RunEvents, in_run
 from voxlm.errors import DataError
 from voxlm.formula.coding import code, fill
 from voxlm.formula.terms import Interaction, Resolved
@@ -31,7 +31,7 @@ STEPS = 16
 def interaction_block(
     resolved: Resolved,
     term: Interaction,
-    events: pd.DataFrame | None,
+    own: RunEvents | None,
     confounds: pd.DataFrame | None,
     clock: Clock,
 ) -> Block:
@@ -43,8 +43,10 @@ def interaction_block(
         The meaning of the formula.
     term : Interaction
         The seed and the event terms.
-    events, confounds : DataFrame or None
-        The tables of the run.
+    own : RunEvents or None
+        The events of the run.
+    confounds : DataFrame or None
+        Its confounds.
     clock : Clock
         The scans.
 
@@ -53,13 +55,13 @@ def interaction_block(
     DataError
         If a table is absent, or the seed has a missing value.
     """
-    if events is None or confounds is None:
+    if own is None or confounds is None:
         raise DataError(f"{term.text} needs events and confounds, and this run lacks one of them")
     seed = seed_series(term, confounds, resolved, clock)
     coded = code([t.factors for t in term.terms])
-    heights = event_amplitudes(coded, events, resolved, term.terms)
-    keep, _ = in_run(events, clock)
-    events, heights = events[keep], heights[keep]
+    heights = event_amplitudes(coded, own, resolved, term.terms)
+    keep, _ = in_run(own.table, clock)
+    events, heights = own.table[keep], heights[keep]
     series = neural_products if term.deconvolve else measured_products
     columns = tuple(
         Column(f"ppi[{c.alias or c.name}]", term.text, "task", c.condition, "", term.seed.text)
