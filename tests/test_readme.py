@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import voxlm as vx
 from voxlm.simulate import study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +43,19 @@ def test_python_runs_and_prints_what_is_shown(func_folder):
             assert re.fullmatch(expected, printed.getvalue().strip(), re.DOTALL), printed.getvalue()
             shown += 1
     assert shown >= 5
+
+
+def test_every_formula_of_the_docs_compiles(func_folder):
+    page = (ROOT / "docs" / "formula.md").read_text(encoding="utf-8")
+    formulas = re.findall(r"^\| `(y ~ [^`]+)` \|", page, re.MULTILINE)
+    assert len(formulas) > 15
+    run = vx.Run(
+        next(func_folder.glob("*_bold.nii.gz")),
+        events=next(func_folder.glob("*_events.tsv")),
+        confounds=next(func_folder.glob("*_timeseries.tsv")),
+    )
+    for formula in formulas:
+        assert vx.design(formula, run).matrix.shape[0] == 300
 
 
 def test_the_check_runs_the_readme_test_command():
