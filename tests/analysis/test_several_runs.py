@@ -125,8 +125,10 @@ def test_the_runs_are_printed(fixed: Any) -> None:
 
 def test_designs_are_checked_before_an_image_is_read(studies: list[Any]) -> None:
     good, bad = studies[0].run(), studies[1].run(events=None)
-    with pytest.raises(VoxlmError, match="unknown name 'face'"):
+    with pytest.raises(DataError, match=r"bold\.nii\.gz: face needs events, and this run has none"):
         vx.lm(FORMULA, [good, bad])
+    with pytest.raises(VoxlmError, match="unknown name 'fce'"):
+        vx.lm("y ~ fce", [good, good])
 
 
 def test_contrasts_name_the_run_that_cannot_answer(studies: list[Any]) -> None:

@@ -8,17 +8,16 @@ import voxlm as vx
 from validation.compare import compare, show, show_check
 from validation.data import folder
 from voxlm.contrasts.combine import combine
-from voxlm.design.columns import Column, Design
 
 DATA = folder("fsl_film_voxels")
 
 
-def designs(X: np.ndarray, filtered: np.ndarray) -> tuple[Design, vx.Run]:
+def designs(X: np.ndarray, filtered: np.ndarray) -> tuple[vx.Design, vx.Run]:
     """Return FSL's columns and data that FSL's film_gls saw: the constant is not among them."""
-    columns = tuple(Column(f"x{k + 1}", f"x{k + 1}", "task") for k in range(X.shape[1]))
-    constant = Column("constant", "1", "constant")
+    columns = tuple(vx.Column(f"x{k + 1}", f"x{k + 1}", "task") for k in range(X.shape[1]))
+    constant = vx.Column("constant", "1", "constant")
     matrix = np.column_stack([X, np.ones(len(X))])
-    return Design(matrix, (*columns, constant), None, "FSL's X"), vx.Run(filtered, scaling=None)
+    return vx.Design(matrix, (*columns, constant), None, "FSL's X"), vx.Run(filtered, scaling=None)
 
 
 def film() -> dict[str, vx.Fit]:
@@ -50,8 +49,8 @@ def given_whitening() -> dict[str, dict[str, float]]:
     """Fit FSL's whitened data on FSL's whitened columns."""
     film = np.load(DATA / "film_data.npz")
     X, Y = film["WX"], film["WY"].astype(np.float64)
-    columns = tuple(Column(f"x{k + 1}", f"x{k + 1}", "task") for k in range(X.shape[1]))
-    fit = vx.lm(Design(X, columns, None, "FSL's WX"), vx.Run(Y, scaling=None))
+    columns = tuple(vx.Column(f"x{k + 1}", f"x{k + 1}", "task") for k in range(X.shape[1]))
+    fit = vx.lm(vx.Design(X, columns, None, "FSL's WX"), vx.Run(Y, scaling=None))
     return {
         "effect": compare([fit.contrast(c).effect for c in film["C"]], film["G"].T),
         "t": compare([fit.contrast(c).t for c in film["C"]], film["T"].T),

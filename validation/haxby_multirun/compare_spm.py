@@ -8,8 +8,6 @@ import numpy as np
 import voxlm as vx
 from validation.compare import compare, show, show_check
 from validation.data import folder
-from voxlm.analysis.fixed import FixedEffects
-from voxlm.design.columns import Column, Design
 
 DATA = folder("haxby_multirun")
 SPM = DATA / "reference_spm12_1slice_multisession_ar1"
@@ -40,9 +38,11 @@ def reference(name: str, run: vx.Run) -> np.ndarray:
     return values.reshape(run.space.shape)[run.space.mask]  # SPM left out the axis of length 1
 
 
-def given(matrix: np.ndarray, names: list[str]) -> Design:
+def given(matrix: np.ndarray, names: list[str]) -> vx.Design:
     """Make a design of columns that another program made."""
-    return Design(matrix, tuple(Column(name, name, "task") for name in names), None, "SPM's X")
+    return vx.Design(
+        matrix, tuple(vx.Column(name, name, "task") for name in names), None, "SPM's X"
+    )
 
 
 def sessions() -> list[tuple[np.ndarray, np.ndarray]]:
@@ -89,7 +89,7 @@ def combined() -> dict[str, dict[str, float]]:
     names = [*CONDITIONS, *[f"x{k}" for k in range(5)]]
     parts, run = sessions(), runs_of()[0]
     fits = [vx.lm(given(X, names), vx.Run(Y, scaling=None)) for X, Y in parts]
-    fixed = FixedEffects(tuple(fits))
+    fixed = vx.FixedEffects(tuple(fits))
     # SPM's contrast adds the sessions; fixed effects take their mean.
     con = fixed.contrast("face - house")
     return {

@@ -10,7 +10,6 @@ import numpy as np
 import voxlm as vx
 from validation.compare import compare, show, show_check
 from validation.data import folder
-from voxlm.design.columns import Column, Design
 
 DATA = folder("nft_block")
 A = DATA / "reference_spm12_A_hrf_ar1_motion"
@@ -34,10 +33,12 @@ def reference(path: Path, run: vx.Run) -> np.ndarray:
     return np.asarray(nib.load(path).dataobj, float)[run.space.mask]
 
 
-def given(matrix: np.ndarray) -> Design:
+def given(matrix: np.ndarray) -> vx.Design:
     """Make a design of columns that another program made."""
     names = [f"x{k + 1}" for k in range(matrix.shape[1])]
-    return Design(matrix, tuple(Column(name, name, "task") for name in names), None, "SPM's X")
+    return vx.Design(
+        matrix, tuple(vx.Column(name, name, "task") for name in names), None, "SPM's X"
+    )
 
 
 def same_columns(folder_: Path, joint: slice) -> dict[str, dict[str, float]]:

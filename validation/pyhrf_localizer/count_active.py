@@ -11,7 +11,6 @@ import pandas as pd
 import voxlm as vx
 from validation.compare import show, show_check
 from validation.data import folder
-from voxlm.design.columns import Design
 
 DATA = folder("pyhrf_localizer")
 TR = 2.4
@@ -61,7 +60,7 @@ def active(fit: vx.Fit) -> dict[str, object]:
     }
 
 
-def shifted(run: vx.Run) -> Design:
+def shifted(run: vx.Run) -> vx.Design:
     """Turn the task columns round by some scans: they no longer say when anything happened."""
     made = vx.design("y ~ trial_type", run)
     matrix = np.array(made.matrix)

@@ -95,8 +95,8 @@ def plan_runs(formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int)
     for run, table in zip(runs, tables, strict=True):
         try:
             plans.append(_plan(formula, run, table, pooled, hrf, order))
-        except DesignError as error:
-            raise DesignError(f"{run.name}: {error}" if len(runs) > 1 else str(error)) from error
+        except (DataError, DesignError) as error:
+            raise type(error)(f"{run.name}: {error}" if len(runs) > 1 else str(error)) from error
     return plans
 
 
@@ -135,6 +135,7 @@ def check_design(columns: Design, run: Run, kept: Bools | None) -> None:
     """Check a design at the scans that are kept."""
     if columns.matrix.shape[0] != run.n_scans:
         raise DesignError(
-            f"the design has {columns.matrix.shape[0]} rows and {run.name} {run.n_scans} scans"
+            f"the design has {columns.matrix.shape[0]} rows and {run.name} {run.n_scans} scans; "
+            "make it from this run: vx.design(formula, run)"
         )
     check(columns if kept is None else replace(columns, matrix=columns.matrix[kept]))
