@@ -19,8 +19,8 @@ from voxlm.kernels.gather import gather, places
 from voxlm.kernels.smooth import smooth, smoother
 from voxlm.kernels.threads import over_blocks
 
-Block = tuple[int, NDArray[np.floating]]
-Fetch = Callable[[NDArray[Any], NDArray[np.floating]], None]
+Block = tuple[int, NDArray[Any]]
+Fetch = Callable[[NDArray[Any], NDArray[Any]], None]
 
 
 @runtime_checkable
@@ -102,8 +102,13 @@ class ImageScans:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the blocks: float64, or float32 when smoothed."""
-        return np.dtype(np.float64 if self.fwhm is None else np.float32)
+        """Type of the blocks: float32 if smoothed, short integers if not to be scaled, or float64."""
+        raw = self.source
+        if self.fwhm is not None:
+            return np.dtype(np.float32)
+        if raw.dtype.kind in "iu" and raw.dtype.itemsize <= 2 and (raw.slope, raw.inter) == (1, 0):
+            return raw.dtype.newbyteorder("=")
+        return np.dtype(np.float64)
 
     @property
     def array(self) -> None:
@@ -161,6 +166,7 @@ class ImageScans:
     def _stream(self, voxels: NDArray[np.int64], size: int) -> Iterator[Block]:
         fetch = _fetcher(self, voxels)
         rows = np.empty((min(size, self.n_scans), len(voxels)), dtype=self.dtype)
+        del voxels
         filled = start = 0
         with closing(chunks(self.source, size)) as parts:
             for part in parts:
@@ -183,14 +189,14 @@ def _fetcher(scans: ImageScans, voxels: NDArray[np.int64]) -> Fetch:
     if scans.fwhm is None:
         source = places(voxels, grid)
 
-        def copy(volumes: NDArray[Any], rows: NDArray[np.floating]) -> None:
+        def copy(volumes: NDArray[Any], rows: NDArray[Any]) -> None:
             for volume, row in zip(volumes, rows, strict=True):
                 gather(volume, source, slope, inter, row)
 
         return copy
     plan = smoother(voxels, grid, sigma_of(scans.fwhm, scans.space.voxel_sizes))
 
-    def smoothed(volumes: NDArray[Any], rows: NDArray[np.floating]) -> None:
+    def smoothed(volumes: NDArray[Any], rows: NDArray[Any]) -> None:
         def work(start: int, stop: int) -> None:
             for at in range(start, stop):
                 smooth(volumes[at], plan, slope, inter, rows[at])

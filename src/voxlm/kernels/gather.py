@@ -47,7 +47,7 @@ def gather(volume, source, slope, inter, out):  # type: ignore[no-untyped-def]
     slope, inter : float
         What the file's header says turns raw values into data.
     out : ndarray, shape (V,)
-        Row to fill, float32 or float64.
+        Row to fill: float32, float64, or the type of ``volume`` where nothing is scaled.
 
     Examples
     --------
