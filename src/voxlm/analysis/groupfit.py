@@ -1,0 +1,362 @@
+"""A model fitted over maps, with statsmodels' and lme4's names and voxels last.
+
+Axes: N maps, V voxels, P columns, Q contrast rows, K variance components, m groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.groupsummary import describe_group
+from voxlm.analysis.groupvoxel import compare_group, refit_voxel, write_r
+from voxlm.analysis.spec import ContrastSpec
+from voxlm.bids.maps import Maps
+from voxlm.contrasts.estimable import check_estimable
+from voxlm.contrasts.hypothesis import hypothesis
+from voxlm.contrasts.statmap import wald
+from voxlm.design.columns import Design
+from voxlm.errors import DataError, did_you_mean
+from voxlm.images.space import Space
+from voxlm.kernels.tails import t_isf, t_to_p
+from voxlm.models.pieces import Pieces
+
+Floats = NDArray[np.float64]
+
+MIXED = ("sigma", "theta", "components", "icc", "deviance", "aic", "bic", "singular")
+OTHER = {"lmer": MIXED, "meta": ("tau2", "i2", "deviance"), "lm": ("rsquared",), "robust": ()}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupFit:
+    """A model fitted at every voxel of the maps of a group.
+
+    Made by :func:`voxlm.lmer`, :func:`voxlm.meta` and, over maps, :func:`voxlm.lm`. Voxels that
+    could not be fitted are NaN everywhere and are counted in the summary.
+
+    Parameters
+    ----------
+    model : {"lmer", "meta", "lm", "robust"}
+        What was fitted.
+    design : Design
+        Columns and random terms.
+    maps : Maps
+        The data.
+    pieces : Pieces
+        The numbers, by pattern of maps.
+    options : mapping
+        What the verb was told: ``reml``, ``method``, ``cov_type``, ``robust``, ``weights``, …
+    """
+
+    model: Literal["lmer", "meta", "lm", "robust"]
+    design: Design
+    maps: Maps
+    pieces: Pieces[Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def formula(self) -> str:
+        """The formula as understood, with what it implies written out."""
+        return self.design.formula
+
+    @property
+    def space(self) -> Space:
+        """Where the voxels lie."""
+        return self.maps.space
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels, V."""
+        return self.pieces.n_voxels
+
+    @cached_property
+    def params(self) -> Floats:
+        """Fixed effects, shape ``(P, V)``."""
+        return self.pieces.gather(lambda part: part.params)
+
+    @cached_property
+    def _tests(self) -> tuple[Floats, Floats]:
+        """Standard errors and degrees of freedom of every column, each ``(P, V)``."""
+        asked = [self.pieces.test_parts(row[None]) for row in np.eye(len(self.design.columns))]
+        return np.sqrt([cov[0, 0] for _, cov, _ in asked]), np.stack([df for _, _, df in asked])
+
+    @property
+    def bse(self) -> Floats:
+        """Standard errors, shape ``(P, V)``."""
+        return self._tests[0]
+
+    @property
+    def df(self) -> Floats:
+        """Degrees of freedom of each column's t, shape ``(P, V)``."""
+        return self._tests[1]
+
+    @cached_property
+    def tvalues(self) -> Floats:
+        """Coefficients over their standard errors, shape ``(P, V)``."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.params / self.bse
+
+    @cached_property
+    def pvalues(self) -> Floats:
+        """Two-sided p-values, shape ``(P, V)``."""
+        return np.stack([t_to_p(t, df) for t, df in zip(self.tvalues, self.df, strict=True)])
+
+    @cached_property
+    def nobs(self) -> NDArray[np.int64]:
+        """Maps used at each voxel, shape ``(V,)``; 0 where none could be."""
+        counts = np.zeros(self.n_voxels, dtype=np.int64)
+        for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
+            counts[pattern.voxels] = 0 if part is None else part.nobs
+        return counts
+
+    @property
+    def df_resid(self) -> Floats:
+        """Maps less columns, shape ``(V,)``; NaN where nothing was fitted."""
+        return self._gather("df_resid", scalar=True)
+
+    @property
+    def scale(self) -> Floats:
+        """Residual variance, shape ``(V,)``; not for ``meta``, which is told its variances."""
+        return self._gather("scale")
+
+    @property
+    def sigma(self) -> Floats:
+        """Residual standard deviation, shape ``(V,)``."""
+        return np.sqrt(self.scale)
+
+    @property
+    def theta(self) -> Floats:
+        """lme4's θ: relative standard deviations, one row a component."""
+        return self._gather("theta")
+
+    @property
+    def components(self) -> Floats:
+        """Variances of the random coefficients, shape ``(K, V)``, in the order of ``VarCorr``."""
+        return self._gather("components")
+
+    @property
+    def icc(self) -> Floats:
+        """Share of the random intercepts' variances in all variance, ``(V,)``."""
+        between = self.components.sum(axis=0)
+        return between / (between + self.scale)
+
+    @property
+    def tau2(self) -> Floats:
+        """Variance between maps (``meta``), shape ``(V,)``."""
+        return self._gather("tau2")
+
+    @property
+    def i2(self) -> Floats:
+        """Share of the variance that is between maps (``meta``), 0 to 1, shape ``(V,)``."""
+        return self._gather("i2")
+
+    @property
+    def rsquared(self) -> Floats:
+        """R² (``lm``), shape ``(V,)``."""
+        return self._gather("rsquared")
+
+    @property
+    def deviance(self) -> Floats:
+        """−2 log L, restricted where the fit is by REML, shape ``(V,)``."""
+        return self._gather("deviance")
+
+    @property
+    def llf(self) -> Floats:
+        """Log likelihood, restricted where the fit is by REML, shape ``(V,)``."""
+        return -0.5 * self.deviance
+
+    @property
+    def aic(self) -> Floats:
+        """Deviance and twice the number of parameters, shape ``(V,)``."""
+        return self.deviance + 2.0 * self._gather("n_parameters", scalar=True)
+
+    @property
+    def bic(self) -> Floats:
+        """Deviance and log n times the number of parameters, shape ``(V,)``."""
+        with np.errstate(divide="ignore"):
+            size = np.log(self.nobs)
+        return self.deviance + size * self._gather("n_parameters", scalar=True)
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Whether the optimum was reached, shape ``(V,)``; False where nothing was fitted."""
+        if self.model == "lm":
+            return np.asarray(np.isfinite(self.params).all(axis=0))
+        return np.nan_to_num(self._gather("converged")).astype(np.bool_)
+
+    @property
+    def singular(self) -> NDArray[np.bool_]:
+        """Whether a variance component is exactly 0, shape ``(V,)``."""
+        return np.nan_to_num(self._gather("singular")).astype(np.bool_)
+
+    def _gather(self, name: str, scalar: bool = False) -> Floats:
+        part = next(part for part in self.pieces.parts if part is not None)
+        if not hasattr(part, name):
+            raise DataError(f"a fit by {self.model} has no {name}")
+        if not scalar:
+            return self.pieces.gather(lambda p: getattr(p, name))
+        return self.pieces.gather(lambda p: np.full(p.params.shape[1], float(getattr(p, name))))
+
+    def contrast(self, spec: ContrastSpec) -> Contrast:
+        """Ask a question of the fixed effects.
+
+        Parameters
+        ----------
+        spec : str, array, dict or list of str
+            As for a first-level fit: ``"group[T.patient]"``, ``"age, group[T.patient]:age"``.
+
+        Returns
+        -------
+        Contrast
+            Its degrees of freedom are a map: Satterthwaite's for ``lmer``.
+        """
+        return self._ask(spec, None)
+
+    def t_test(self, spec: ContrastSpec) -> Contrast:
+        """Test one row by t."""
+        return self._ask(spec, "t")
+
+    def f_test(self, spec: ContrastSpec) -> Contrast:
+        """Test rows jointly by F."""
+        return self._ask(spec, "F")
+
+    def _ask(self, spec: ContrastSpec, kind: Literal["t", "F"] | None) -> Contrast:
+        question = hypothesis(spec, self.design.columns, kind)
+        check_estimable(question.C, self.design.matrix, self.design.names)
+        effect, cov, df = self.pieces.test_parts(question.C)
+        result = wald(effect, cov, df, question.kind, question.null)
+        return Contrast(question, result, self.space)
+
+    def conf_int(self, alpha: float = 0.05) -> Floats:
+        """Return the bounds of the ``1 - alpha`` Wald interval of each column, ``(P, 2, V)``."""
+        half = np.stack([t_isf(alpha / 2, df) for df in self.df]) * self.bse
+        return np.stack([self.params - half, self.params + half], axis=1)
+
+    def ranef(self) -> dict[str, Floats]:
+        """Return the conditional modes of the groups, by grouping factor.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (m · coefficients, V)
+            Rows follow ``levels(factor)``; NaN where a group has no map at a voxel.
+        """
+        self._need("lmer", "ranef")
+        block = self.design.random[0]
+        out = np.full((len(block.levels), self.n_voxels), np.nan)
+        for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
+            if part is None:
+                continue
+            here = np.unique(block.codes[pattern.rows])
+            out[np.ix_(here, pattern.voxels)] = part.modes(
+                self.maps.values[np.ix_(pattern.rows, pattern.voxels)]
+            )
+        return {block.group: out}
+
+    def levels(self, factor: str) -> tuple[str, ...]:
+        """Return the groups of a grouping factor, in the order of ``ranef``."""
+        for block in self.design.random:
+            if block.group == factor:
+                return block.levels
+        known = [block.group for block in self.design.random]
+        raise DataError(f"no grouping factor called {factor!r}; {did_you_mean(factor, known)}")
+
+    def VarCorr(self, voxel: int) -> pd.DataFrame:  # noqa: N802
+        """Return the variance components of a voxel: groups, name, variance, sd."""
+        self._need("lmer", "VarCorr")
+        names = [(block.group, name) for block in self.design.random for name in block.names]
+        rows = [
+            (*name, value) for name, value in zip(names, self.components[:, voxel], strict=True)
+        ]
+        rows.append(("Residual", "", self.scale[voxel]))
+        table = pd.DataFrame(rows, columns=["groups", "name", "variance"])
+        return table.assign(sd=np.sqrt(table["variance"]))
+
+    def refit(self, reml: bool) -> GroupFit:
+        """Return the fit by REML or by ML, from the statistics kept: no map is read again."""
+        self._need("lmer", "refit")
+        parts = tuple(None if part is None else part.refit(reml) for part in self.pieces.parts)
+        pieces = Pieces(self.pieces.patterns, parts, self.n_voxels)
+        options = {**self.options, "reml": reml}
+        return GroupFit(self.model, self.design, self.maps, pieces, options)
+
+    def _need(self, model: str, what: str) -> None:
+        if self.model != model:
+            raise DataError(f"{what} is for fits by {model}; this is {self.model}")
+
+    def values(self, name: str) -> Floats:
+        """Return a map by name: a column, or one of the model's own such as ``sigma``."""
+        if name in self.design.names:
+            return self.params[self.design.names.index(name)]
+        known = ["nobs", "df_resid", *OTHER[self.model]]
+        if name not in known:
+            said = did_you_mean(name, [*known, *self.design.names])
+            raise DataError(f"no map called {name!r}; {said}")
+        return np.asarray(getattr(self, name), dtype=np.float64)
+
+    def image(self, name: str) -> Any:
+        """Return a map as an image of the kind the maps were; an array for arrays."""
+        return self.space.image(self.values(name))
+
+    def tidy(self, where: Any) -> pd.DataFrame:
+        """Return a long table: one row a voxel and column.
+
+        Parameters
+        ----------
+        where : int, or array of bool or int
+            A voxel, or a region of voxels.
+
+        Returns
+        -------
+        DataFrame
+            ``voxel term estimate std_error df statistic p_value conf_low conf_high``.
+        """
+        voxels = np.atleast_1d(np.arange(self.n_voxels)[where])
+        low, high = np.moveaxis(self.conf_int()[:, :, voxels], 1, 0)
+        columns = {
+            "estimate": self.params[:, voxels],
+            "std_error": self.bse[:, voxels],
+            "df": self.df[:, voxels],
+            "statistic": self.tvalues[:, voxels],
+            "p_value": self.pvalues[:, voxels],
+            "conf_low": low,
+            "conf_high": high,
+        }
+        terms = np.tile(self.design.names, voxels.size)
+        head = {"voxel": np.repeat(voxels, len(self.design.names)), "term": terms}
+        return pd.DataFrame({**head, **{name: v.T.ravel() for name, v in columns.items()}})
+
+    def voxel(self, i: int, j: int | None = None, k: int | None = None) -> Any:
+        """Return statsmodels' own results for a voxel: the same maps, the same columns."""
+        return refit_voxel(self, self.space.index(i, j, k))
+
+    def check(self, n: int = 20, seed: int = 0) -> pd.DataFrame:
+        """Refit random voxels with statsmodels; tabulate the largest differences."""
+        return compare_group(self, n, seed)
+
+    def to_r(
+        self, folder: str | PathLike[str], i: int, j: int | None = None, k: int | None = None
+    ) -> Path:
+        """Write a voxel's table and the R lines that fit it with lme4 and lmerTest.
+
+        Returns
+        -------
+        Path
+            The R script; the table lies beside it.
+        """
+        return write_r(self, self.space.index(i, j, k), Path(folder))
+
+    def summary(self) -> str:
+        """Describe the fit as ``summary(lmer)`` does, medians over voxels."""
+        return describe_group(self)
+
+    def __repr__(self) -> str:
+        return describe_group(self)

@@ -1,0 +1,105 @@
+"""A group fit in words and tables: medians over voxels, laid out as R lays out a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from voxlm.analysis.groupfit import GroupFit
+
+Floats = NDArray[np.float64]
+
+KINDS = {
+    "lmer": "Linear mixed model fit by {}, t by Satterthwaite's method",
+    "meta": "Maps of known variance, between-map variance by {}",
+    "lm": "Least squares, covariance {}",
+    "robust": "M-estimate, {} norm",
+}
+
+
+def describe_group(fit: GroupFit) -> str:
+    """Return the summary of a group fit."""
+    lines = [KINDS[fit.model].format(_how(fit)), fit.formula, _voxels(fit), ""]
+    if fit.model == "lmer":
+        lines += [*_random(fit), ""]
+    if fit.model == "meta":
+        lines += [f"tau²: {_range(fit.tau2)}   I²: {_range(fit.i2)}", ""]
+    lines += ["Fixed effects, medians over voxels:", *_fixed(fit)]
+    return "\n".join([*lines, *(f"note: {note}" for note in fit.design.notes)])
+
+
+def _how(fit: GroupFit) -> str:
+    if fit.model == "lmer":
+        return "REML" if fit.options["reml"] else "maximum likelihood"
+    if fit.model == "meta":
+        tests = "t by Knapp and Hartung" if fit.options["knapp_hartung"] else "z"
+        return f"{fit.options['method'].upper()}, {tests}"
+    return str(fit.options["robust" if fit.model == "robust" else "cov_type"])
+
+
+def _voxels(fit: GroupFit) -> str:
+    n, fitted = fit.nobs, np.isfinite(fit.params).all(axis=0)
+    said = [f"{fit.maps.n_maps} maps, {fit.n_voxels:,} voxels"]
+    fewer = int(((n < fit.maps.n_maps) & (n > 0)).sum())
+    if fewer:
+        said.append(f"{fewer:,} of them fitted on fewer maps (at least {n[n > 0].min()})")
+    for count, why in (
+        (int((n == 0).sum()), "too few maps"),
+        (int((~fitted & (n > 0)).sum()), "no variance, or an exact fit"),
+        (int((~fit.converged & fitted).sum()), "not converged"),
+    ):
+        if count:
+            said.append(f"{count:,} {why}")
+    if fit.model == "lmer" and fit.singular.any():
+        said.append(f"{int(fit.singular.sum()):,} singular (a variance of exactly 0)")
+    return "; ".join(said)
+
+
+def _random(fit: GroupFit) -> list[str]:
+    names = [(b.group, name) for b in fit.design.random for name in b.names]
+    rows = [(g, n.replace("Intercept", "(Intercept)")) for g, n in names] + [("Residual", "")]
+    values = [*fit.components, fit.scale]
+    table = [("Groups", "Name", "Variance", "Std.Dev.", "5 % to 95 % of voxels")]
+    for (group, name), variance in zip(rows, values, strict=True):
+        middle = float(np.nanmedian(variance))
+        table.append((group, name, f"{middle:.4g}", f"{np.sqrt(middle):.4g}", _span(variance)))
+    counts = ", ".join(f"{b.group} {len(b.levels)}" for b in fit.design.random)
+    head = "Random effects, medians over voxels:"
+    return [head, *_aligned(table), f"Maps: {fit.maps.n_maps}, groups: {counts}"]
+
+
+def _fixed(fit: GroupFit) -> list[str]:
+    rows: list[Sequence[str]] = [("", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|) < 0.05")]
+    with np.errstate(invalid="ignore"):
+        share = 100 * np.nanmean(
+            np.where(np.isnan(fit.pvalues), np.nan, fit.pvalues < 0.05), axis=1
+        )
+    for p, name in enumerate(fit.design.names):
+        numbers = [np.nanmedian(a[p]) for a in (fit.params, fit.bse, fit.df, fit.tvalues)]
+        shown = [f"{numbers[0]:.4g}", f"{numbers[1]:.4g}", f"{numbers[2]:.1f}", f"{numbers[3]:.3f}"]
+        rows.append((name, *shown, f"{share[p]:.1f} % of voxels"))
+    return _aligned(rows)
+
+
+def _range(values: Floats) -> str:
+    return f"{np.nanmedian(values):.4g} ({_span(values)})"
+
+
+def _span(values: Floats) -> str:
+    low, high = np.nanpercentile(values, [5, 95])
+    return f"{low:.4g} to {high:.4g}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    return [
+        " ".join(
+            cell.ljust(width) if c == 0 else cell.rjust(width + 1)
+            for c, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,135 @@
+"""One voxel of a group fit handed to statsmodels, or to R."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.errors import DataError
+
+if TYPE_CHECKING:
+    from voxlm.analysis.groupfit import GroupFit
+
+api = lazy_loader.load("statsmodels.api", suppress_warning=True)
+
+Floats = NDArray[np.float64]
+
+LIBRARIES = {"lmer": "library(lmerTest)", "lm": "", "robust": "library(MASS)", "meta": ""}
+
+
+def refit_voxel(fit: GroupFit, voxel: int) -> Any:
+    """Fit one voxel with statsmodels, by the model and options of ``fit``.
+
+    Returns
+    -------
+    statsmodels results: MixedLM, OLS or WLS, RLM; WLS with known weights for ``meta``
+    """
+    pattern, part, place = fit.pieces.parts_at(voxel)
+    if part is None:
+        raise DataError(f"voxel {voxel} has too few maps to be fitted")
+    y = np.asarray(fit.maps.values[pattern.rows, voxel], dtype=np.float64)
+    X = pd.DataFrame(fit.design.matrix[pattern.rows], columns=list(fit.design.names))
+    if fit.model == "lmer":
+        groups = fit.design.random[0].codes[pattern.rows]
+        model = api.MixedLM(y, X, groups)
+        return model.fit(reml=fit.options["reml"], method=["bfgs", "lbfgs", "cg"])
+    if fit.model == "robust":
+        norms = {"huber": api.robust.norms.HuberT(), "bisquare": api.robust.norms.TukeyBiweight()}
+        return api.RLM(y, X, M=norms[fit.options["robust"]]).fit()
+    if fit.model == "meta":
+        known = fit.maps.variances
+        assert known is not None
+        total = known[pattern.rows, voxel] + part.tau2[place]
+        scale = None if fit.options["knapp_hartung"] else 1.0
+        kind = "nonrobust" if scale is None else "fixed scale"
+        return api.WLS(y, X, weights=1.0 / total).fit(cov_type=kind)
+    return _refit_linear(fit, part, pattern.rows, y, X)
+
+
+def _refit_linear(
+    fit: GroupFit, part: Any, rows: NDArray[np.bool_], y: Floats, X: pd.DataFrame
+) -> Any:
+    kind = fit.options["cov_type"]
+    if kind == "variance_groups":
+        raise DataError("statsmodels has no counterpart of variance_groups=")
+    weights = fit.options["weights"]
+    model = api.OLS(y, X) if weights is None else api.WLS(y, X, weights=weights[rows])
+    extra = {"groups": part.groups} if kind == "cluster" else None
+    return model.fit(cov_type=kind, cov_kwds=extra, use_t=True)
+
+
+def compare_group(fit: GroupFit, n: int, seed: int) -> pd.DataFrame:
+    """Refit random voxels with statsmodels and tabulate the largest differences.
+
+    Returns
+    -------
+    DataFrame
+        One row a quantity: ``largest_relative`` (over the largest magnitude at the voxel),
+        ``largest_absolute``, ``voxel``. For ``lmer``, ``deviance_excess`` is by how much ours is
+        above statsmodels': a fit of its own that did not reach the optimum shows as negative.
+        Singular voxels, where statsmodels often stops early, are left out.
+    """
+    good = np.isfinite(fit.params).all(axis=0)
+    if fit.model == "lmer":
+        good &= ~fit.singular & fit.converged
+    voxels = np.flatnonzero(good)
+    if voxels.size == 0:
+        raise DataError("no voxel could be fitted, so there is nothing to compare")
+    chosen = np.random.default_rng(seed).choice(voxels, min(n, voxels.size), replace=False)
+    rows = []
+    for voxel in np.sort(chosen):
+        theirs = refit_voxel(fit, int(voxel))
+        for name, ours, other in _pairs(fit, theirs, int(voxel)):
+            gap = np.max(np.abs(ours - other))
+            if name == "deviance_excess":
+                gap = float(np.max(ours - other))
+            size = max(float(np.max(np.abs(other))), np.finfo(float).tiny)
+            rows.append((name, gap / size, gap, voxel))
+    columns = ["quantity", "largest_relative", "largest_absolute", "voxel"]
+    table = pd.DataFrame(rows, columns=columns)
+    worst = table.groupby("quantity", sort=False)["largest_relative"].idxmax()
+    return table.loc[worst].set_index("quantity")
+
+
+def _pairs(fit: GroupFit, theirs: Any, voxel: int) -> list[tuple[str, Any, Any]]:
+    pairs = [("params", fit.params[:, voxel], np.asarray(theirs.params)[: len(fit.params)])]
+    if fit.model == "lmer":
+        return [
+            ("params", fit.params[:, voxel], np.asarray(theirs.fe_params)),
+            ("scale", fit.scale[voxel], theirs.scale),
+            ("components", fit.components[0, voxel], np.asarray(theirs.cov_re)[0, 0]),
+            ("deviance_excess", fit.deviance[voxel], -2.0 * theirs.llf),
+        ]
+    return [*pairs, ("bse", fit.bse[:, voxel], np.asarray(theirs.bse))]
+
+
+def write_r(fit: GroupFit, voxel: int, folder: Path) -> Path:
+    """Write a voxel's table and the R lines that fit it."""
+    if fit.model == "meta":
+        raise DataError("to_r writes lm, rlm and lmer models; for meta use voxel()")
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = fit.maps.table.copy()
+    response = fit.formula.split("~")[0].strip() or "effect"
+    frame[response] = np.asarray(fit.maps.values[:, voxel], dtype=np.float64)
+    frame.to_csv(folder / "voxel.csv", index=False, float_format="%.17g")
+    right = fit.formula.split("~", 1)[1].strip()
+    calls = {
+        "lmer": f", REML = {str(fit.options.get('reml')).upper()}",
+        "robust": f", psi = psi.{fit.options.get('robust')}",
+        "lm": "",
+    }
+    verb = {"lmer": "lmer", "robust": "rlm", "lm": "lm"}[fit.model]
+    lines = [
+        LIBRARIES[fit.model],
+        'maps <- read.csv("voxel.csv", stringsAsFactors = TRUE)',
+        f"fit <- {verb}({response} ~ {right}, maps{calls[fit.model]})",
+        "summary(fit)",
+    ]
+    script = folder / "voxel.R"
+    script.write_text("\n".join(line for line in lines if line) + "\n")
+    return script

@@ -1,0 +1,84 @@
+"""M-estimates over maps, and their tests.
+
+Axes: n maps, V voxels, P columns, Q contrast rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxlm.errors import DataError
+from voxlm.kernels.robust import BISQUARE, HUBER, RobustFit, fit_robust
+
+Floats = NDArray[np.float64]
+Norm = Literal["huber", "bisquare"]
+NORMS = {"huber": HUBER, "bisquare": BISQUARE}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RobustEstimate:
+    """M-estimates at every voxel.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, P)
+        Columns.
+    fit : RobustFit
+        The numbers.
+    """
+
+    X: Floats
+    fit: RobustFit
+
+    @property
+    def params(self) -> Floats:
+        """Coefficients, shape ``(P, V)``."""
+        return self.fit.params
+
+    @property
+    def scale(self) -> Floats:
+        """Robust variance of the residuals, shape ``(V,)``."""
+        return self.fit.scale**2
+
+    @property
+    def nobs(self) -> int:
+        """Maps used, n."""
+        return self.X.shape[0]
+
+    @property
+    def df_resid(self) -> float:
+        """Maps less columns."""
+        return float(self.X.shape[0] - self.X.shape[1])
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Whether the deviance settled within 50 steps, shape ``(V,)``."""
+        return self.fit.converged
+
+    def effect(self, C: Floats) -> Floats:
+        """Return ``C b``, shape ``(Q, V)``."""
+        effect: Floats = C @ self.params
+        return effect
+
+    def test_parts(self, C: Floats) -> tuple[Floats, float]:
+        """Return the covariance of ``C b`` (Huber's first, as RLM), and infinite df, as RLM."""
+        rows = C @ np.linalg.pinv(self.X)
+        cov: Floats = (rows @ rows.T)[:, :, None] * self.fit.factor
+        return cov, np.inf
+
+
+def fit_group_robust(X: Floats, data: NDArray[Any], norm: str) -> RobustEstimate:
+    """Fit by ``huber`` or ``bisquare`` at every voxel, as statsmodels' RLM does.
+
+    Examples
+    --------
+    >>> fit_group_robust(np.ones((4, 1)), np.array([[1.0], [2], [3], [90]]), "huber").nobs
+    4
+    """
+    if norm not in NORMS:
+        raise DataError(f"robust must be 'huber' or 'bisquare', got {norm!r}")
+    return RobustEstimate(X, fit_robust(X, data, NORMS[norm]))
