@@ -102,7 +102,7 @@ class ImageScans:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the blocks: float32 if smoothed, short integers if not to be scaled, or float64."""
+        """Type of the blocks: float32 when smoothed, raw short integers, else float64."""
         raw = self.source
         if self.fwhm is not None:
             return np.dtype(np.float32)

@@ -21,7 +21,7 @@ from voxlm.errors import DataError
 from voxlm.images.opening import READ_ERRORS, Opened
 
 CHUNK_BYTES = 3_000_000  # of raw data handed over at once: large against the cost of handing over
-BUFFERS = 4  # one being filled, one being used, two so that neither side waits for the other
+BUFFERS = 3  # one being filled, one being used, one so that neither side waits for the other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
