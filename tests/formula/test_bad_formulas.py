@@ -6,7 +6,9 @@ import time
 import pandas as pd
 import pytest
 
-from voxlm.errors import FormulaError, VoxlmError
+from voxlm.design.build import build
+from voxlm.design.clock import Clock
+from voxlm.errors import DataError, FormulaError, VoxlmError
 from voxlm.formula import Schema, parse, resolve
 
 EVENTS = pd.DataFrame(
@@ -169,6 +171,7 @@ def test_a_column_hides_a_level_of_its_name():
     events = EVENTS.assign(face=[1.0, 2.0, 3.0, 4.0])
     meaning = resolve(parse("y ~ face"), Schema.of(events))
     assert meaning.events[0].factors[0].condition == ""
+    assert any("face is the column events.face" in note for note in meaning.notes)
 
 
 def test_an_unknown_model_response_is_refused():
@@ -225,3 +228,16 @@ def test_designs_of_absurd_width_are_refused_before_they_are_made():
     with pytest.raises(VoxlmError, match="27,000,000 columns; at most 20,000"):
         meaning.table()
     assert time.perf_counter() - start < 1.0
+
+
+def test_numbered_columns_are_called_by_their_number():
+    confounds = pd.DataFrame({0: [0.0, 1.0, 4.0], 1: [1.0, 0.0, 2.0]})
+    made = build(
+        resolve(parse("y ~ 0 + `0` + `1` - drift"), Schema.of(None, confounds)),
+        None,
+        confounds,
+        Clock(3, 2.0),
+    )
+    assert made.names == ("0", "1")
+    with pytest.raises(DataError, match="csf is there more than once"):
+        Schema.of(None, pd.DataFrame([[1.0, 2.0]], columns=["csf", "csf"]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voxlm.design.clock import Clock
 from voxlm.errors import DataError
-from voxlm.formula.schema import CONDITION, labels, numbers
+from voxlm.formula.schema import CONDITION, bare, labels, numbers
 from voxlm.kernels.convolve import MIN_ONSET
 
 Floats = NDArray[np.float64]
@@ -50,8 +50,8 @@ def check_events(frame: pd.DataFrame, where: str = "events") -> pd.DataFrame:
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{where}: expected a table of events, got {type(frame).__name__}")
-    clean = frame.reset_index(drop=True)
-    check_heads(clean, where)
+    check_heads(frame, where)
+    clean = bare(frame).reset_index(drop=True)
     for name in ("onset", "duration"):
         clean[name] = seconds(clean[name], name, where)
     negative = np.flatnonzero(clean["duration"].to_numpy() < 0)

@@ -15,7 +15,7 @@ from voxlm.design.events import rows_text
 from voxlm.errors import DataError
 from voxlm.formula.coding import Coded, fill
 from voxlm.formula.group import GroupMeaning, RandomTerm
-from voxlm.formula.schema import labels
+from voxlm.formula.schema import bare, labels
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class GroupCoding:
         DataError
             For levels the design does not have, and missing values.
         """
-        return fixed(self.meaning, frame, self.memory)
+        return fixed(self.meaning, bare(frame), self.memory)
 
     def __str__(self) -> str:
         return str(self.meaning)
@@ -79,6 +79,7 @@ def build_table(meaning: GroupMeaning, frame: pd.DataFrame) -> Design:
     >>> design.names, design.random[0].codes.tolist()
     (('Intercept', 'group[T.b]'), [0, 1, 1])
     """
+    frame = bare(frame)
     memory: dict[str, Any] = {}
     matrix = fixed(meaning, frame, memory)
     columns = [Column("Intercept", "1", "constant")] if meaning.intercept else []

@@ -70,7 +70,20 @@ class Namer:
             raise self.fail(f"the confound {node.text!r} holds words, not numbers", node)
         factor = self.keep(made)
         self.record(node.text, origin(meaning), rows_of(meaning), [factor])
+        self.note_hidden_level(node, meaning)
         return factor
+
+    def note_hidden_level(self, node: Name, meaning: Meaning) -> None:
+        """Say that a name is a column although a condition has it as well."""
+        condition = self.schema.condition
+        if meaning.level or condition is None or node.text not in condition.levels:
+            return
+        note = (
+            f"{node.text} is the column {origin(meaning)}, not the level of {condition.name}; "
+            f"rename one of them to have both"
+        )
+        if note not in self.notes:
+            self.notes.append(note)
 
     def call(self, node: Call) -> Factor:
         """Make the factor of a function of columns."""

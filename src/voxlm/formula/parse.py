@@ -72,11 +72,6 @@ def parse(text: str) -> Formula:
     return Formula(text, response, rhs)
 
 
-def parse_terms(text: str) -> Formula:
-    """Read a right side alone, as ``model.terms`` of a file may give it."""
-    return parse(text if "~" in text else f"~ {text}")
-
-
 @dataclass(slots=True)
 class Reader:
     """A place in a list of tokens, and the rules that move it on."""

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxlm.errors import DataError
+
 Kind = Literal["numeric", "categorical"]
 Source = Literal["events", "confounds", "participants"]
 
@@ -153,11 +155,24 @@ def describe(frame: pd.DataFrame | None, source: Source) -> Iterator[Variable]:
 
 
 def bare(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table without attached metadata, which pandas copies with every column taken."""
-    if not frame.attrs:
+    """Return a table whose column names are text, each there once, without attached metadata.
+
+    pandas copies metadata with every column taken.
+
+    Raises
+    ------
+    DataError
+        If a name is there more than once.
+    """
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise DataError(f"the column {', '.join(twice)} is there more than once in a table")
+    if not frame.attrs and names == list(frame.columns):
         return frame
     plain = frame.copy(deep=False)
     plain.attrs = {}
+    plain.columns = pd.Index(names)
     return plain
 
 
