@@ -10,6 +10,7 @@ from .analysis.fit import Fit as Fit
 from .analysis.fixed import FixedEffects as FixedEffects
 from .analysis.verdict import Verdict as Verdict
 from .bids.run import Run as Run
+from .contrasts.means import emm as emm
 from .design.columns import Column as Column
 from .errors import ContrastError as ContrastError
 from .errors import DataError as DataError

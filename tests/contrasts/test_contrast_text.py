@@ -158,7 +158,7 @@ REFUSED = [  # text, what stands under the caret, part of the message
     ("basis(twin)", "twin", "ambiguous"),
     ("__import__('os').system('ls')", "__import__", "cannot call '__import__'"),
     ("face(0)", "face", "cannot call 'face'"),
-    ('emm("group")', "emm", "cannot call 'emm'"),
+    ('emm("group")', "emm", "not made by a formula"),
     ("lambda x: x", "lambda", "unknown name"),
     ("[c for c in face]", "[c", "unknown name"),
     ("{face: 1}", "{face:", "unknown name"),

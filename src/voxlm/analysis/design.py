@@ -41,7 +41,7 @@ class Design(Columns):
 
     def hypothesis(self, spec: ContrastSpec) -> Hypothesis:
         """Read a contrast over these columns and check that the design can estimate it."""
-        question = hypothesis(spec, self.columns)
+        question = hypothesis(spec, self.columns, meaning=self.meaning)
         check_estimable(question.C, self.matrix, self.names)
         return question
 

@@ -126,7 +126,7 @@ class FixedEffects:
 def _read(spec: ContrastSpec, fit: Fit, kind: Literal["t", "F"] | None) -> Hypothesis:
     """Read a contrast over the columns of the formula, those a run lacks included."""
     try:
-        return hypothesis(spec, fit.plan.asked, kind)
+        return hypothesis(spec, fit.plan.asked, kind, fit.design.meaning)
     except ContrastError as error:
         raise ContrastError(
             f"{fit.run.name}: {error.message}", error.text, error.span, error.hint

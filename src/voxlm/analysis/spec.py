@@ -6,5 +6,6 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from voxlm.contrasts.hypothesis import Hypothesis
+from voxlm.contrasts.means import Means
 
-ContrastSpec = str | ArrayLike | Mapping[str, float] | Sequence[Any] | Hypothesis
+ContrastSpec = str | ArrayLike | Mapping[str, float] | Sequence[Any] | Hypothesis | Means

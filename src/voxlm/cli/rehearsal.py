@@ -47,10 +47,11 @@ def rehearse(
     """
     decide(np.ones(1), correct, alpha)
     plans = plan_runs(formula, runs, hrf, order)
-    asked = [plan.asked for plan in plans]
+    asked = [(plan.asked, plan.design.meaning) for plan in plans]
     if stack and len(runs) > 1:
         names = [str(number) for number in range(1, len(runs) + 1)]
-        asked = [stack_designs([plan.design for plan in plans], names).columns]
-    for columns in asked:
+        stacked = stack_designs([plan.design for plan in plans], names)
+        asked = [(stacked.columns, stacked.meaning)]
+    for columns, meaning in asked:
         for text in contrasts:
-            hypothesis(text, columns)
+            hypothesis(text, columns, meaning=meaning)

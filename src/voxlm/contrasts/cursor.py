@@ -127,7 +127,7 @@ class Cursor:
             raise unknown(run.group(), self.words.entries, self.text, run.span())
 
     def no_call(self) -> ContrastError:
-        """Phrase the error for a call of anything but the four words."""
+        """Phrase the error for a call of anything but the known words."""
         found = CALL.match(self.text, self.at) or RUN.match(self.text, self.at)
         word = self.text[self.at : found.end()].rstrip("( ") if found else self.peek()
         return ContrastError(
@@ -135,7 +135,7 @@ class Cursor:
             self.text,
             (self.at, self.at + max(1, len(word))),
             "it may use + - * / with numbers, =, commas, "
-            "and term(...), basis(...), joint(...), F(...)",
+            "and term(...), basis(...), joint(...), F(...), emm(...), level(...)",
         )
 
     def no_operand(self) -> ContrastError:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from voxlm.contrasts.means import Means
 from voxlm.contrasts.names import Names, name_columns
 from voxlm.contrasts.text import Row, parse_contrast
 from voxlm.design.columns import Column
@@ -79,21 +80,26 @@ class Hypothesis:
         return "\n".join([head, *(f"  {row}" for row in self.rows), *self.notes])
 
 
-def hypothesis(spec: Any, columns: Sequence[Column], kind: Kind | None = None) -> Hypothesis:
+def hypothesis(
+    spec: Any, columns: Sequence[Column], kind: Kind | None = None, meaning: Any = None
+) -> Hypothesis:
     """Understand a contrast as rows of weights over the columns of a design.
 
     Parameters
     ----------
-    spec : str, mapping, array_like, list or Hypothesis
+    spec : str, Means, mapping, array_like, list or Hypothesis
         A text (``"face - house"``, ``"face = house = tool"``, ``"face, house"``,
-        ``"face - house = 0.5"``, ``"term(trial_type)"``, ``"basis(face)"``, ``"F(face)"``);
-        a mapping of names to weights; a vector ``(P,)`` or matrix ``(Q, P)``;
-        or a list of texts, mappings or vectors, tested jointly.
+        ``"face - house = 0.5"``, ``"term(trial_type)"``, ``"basis(face)"``, ``"F(face)"``,
+        ``'emm("group", at={"age": 60}).pairs()'``); marginal means from
+        :func:`voxlm.contrasts.emm`; a mapping of names to weights; a vector ``(P,)`` or matrix
+        ``(Q, P)``; or a list of texts, mappings or vectors, tested jointly.
     columns : sequence of Column
         The columns of the design.
     kind : {"t", "F"}, optional
         The statistic. By default t for one row, F for several and for the words ``term``,
         ``basis``, ``joint`` and ``F``.
+    meaning : object, optional
+        ``design.meaning``, which marginal means need.
 
     Returns
     -------
@@ -117,7 +123,7 @@ def hypothesis(spec: Any, columns: Sequence[Column], kind: Kind | None = None) -
     >>> hypothesis("face, house", columns).kind
     'F'
     """
-    names = name_columns(columns)
+    names = name_columns(columns, meaning)
     if isinstance(spec, Hypothesis):
         return _known(spec, names, kind)
     if kind not in (None, "t", "F"):
@@ -162,8 +168,8 @@ def _written(value: float) -> str:
 
 def _read(spec: Any, names: Names) -> tuple[Array, Array, bool, str]:
     """Read any kind of spec into C, null, whether it is joint, and a text for it."""
-    if isinstance(spec, str):
-        text = SPACE.sub(" ", spec)
+    if isinstance(spec, str | Means):
+        text = SPACE.sub(" ", str(spec))
         parsed = parse_contrast(text, names)
         C, null = _rows(parsed.rows, len(names.columns), text)
         return C, null, parsed.joint, text.strip()
@@ -187,7 +193,7 @@ def _is_list_of_specs(spec: Any) -> bool:
     return (
         isinstance(spec, (list, tuple))
         and len(spec) > 0
-        and any(isinstance(part, (str, Mapping)) for part in spec)
+        and any(isinstance(part, (str, Mapping, Means)) for part in spec)
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from voxlm.design.columns import Column
 from voxlm.errors import ContrastError, did_you_mean
+from voxlm.formula.terms import Resolved
 
 Span = tuple[int, int]
 
@@ -67,12 +69,15 @@ class Names:
     words : Lexicon
         Column names and aliases; a column's own name hides another column's alias.
     terms : Lexicon
-        Terms of the formula, each with all its columns.
+        Terms of the formula, and words such as ``motion``, each with all its columns.
+    meaning : object
+        The meaning of the design, for marginal means.
     """
 
     columns: tuple[Column, ...]
     words: Lexicon
     terms: Lexicon
+    meaning: Any = None
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -158,8 +163,15 @@ class Names:
         return lexicon({**conditions, **self.words.entries})
 
 
-def name_columns(columns: Sequence[Column]) -> Names:
+def name_columns(columns: Sequence[Column], meaning: Any = None) -> Names:
     """Collect the words that stand for columns.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The columns of the design.
+    meaning : object, optional
+        The meaning of the design: what its words and factors are.
 
     Examples
     --------
@@ -171,7 +183,10 @@ def name_columns(columns: Sequence[Column]) -> Names:
     exact = _gather((column.name, i) for i, column in enumerate(columns))
     aliases = _gather((a, i) for i, column in enumerate(columns) for a in column.aliases)
     terms = _gather((column.term, i) for i, column in enumerate(columns))
-    return Names(tuple(columns), lexicon({**aliases, **exact}), lexicon(terms))
+    words = _words(meaning, terms)
+    return Names(
+        tuple(columns), lexicon({**aliases, **exact}), lexicon({**words, **terms}), meaning
+    )
 
 
 def unknown(
@@ -187,6 +202,19 @@ def _gather(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
     for word, index in pairs:
         if word and index not in found.get(word, ()):
             found[word] = (*found.get(word, ()), index)
+    return found
+
+
+def _words(meaning: Any, terms: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """List the words that stand for several terms on scans, such as ``motion``."""
+    if not isinstance(meaning, Resolved):
+        return {}
+    single = {term.factors[0].key: term.text for term in meaning.scans if len(term.factors) == 1}
+    found = {}
+    for word in meaning.words:
+        members = [i for key in word.keys for i in terms.get(single.get(key, ""), ())]
+        if members:
+            found[word.word] = tuple(members)
     return found
 
 

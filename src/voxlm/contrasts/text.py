@@ -12,6 +12,7 @@ The language::
     product  := factor (("*" | "/") factor)*
     factor   := ("+" | "-") factor | NUMBER | NAME | `NAME` | "(" sum ")"
               | term(TERM) | basis(CONDITION) | joint(contrast) | F(contrast)
+              | emm(...) | level(...)    see :mod:`voxlm.contrasts.means`
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from itertools import pairwise
 
 from voxlm.contrasts.cursor import POWER, Cursor
 from voxlm.contrasts.linear import Block, Linear, number, single
+from voxlm.contrasts.means import CALLS as MEANS
+from voxlm.contrasts.means import read_means
 from voxlm.contrasts.names import Lexicon, Names, Span
 from voxlm.errors import ContrastError
 
 MAX_LENGTH = 4_000
 NUMBER = re.compile(r"(\d{1,17}\.?\d{0,17}|\.\d{1,17})([eE][+-]?\d{1,2})?")
 SIGNS = re.compile(r"[-+*/=,]")
-CALLS = ("joint", "F", "term", "basis")
+CALLS = ("joint", "F", "term", "basis", *MEANS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,9 @@ class _Reader(Cursor):
         return other.at == len(name)
 
     def group(self, call: str) -> Block:
-        """Read ``term(...)`` or ``basis(...)``."""
+        """Read ``term(...)``, ``basis(...)`` or marginal means."""
+        if call in MEANS:
+            return read_means(self, call, self.names.meaning)
         start = self.at
         if call in ("joint", "F"):
             raise self.error(

@@ -15,7 +15,7 @@ from voxlm.design.events import rows_text
 from voxlm.errors import DataError
 from voxlm.formula.coding import Coded, fill
 from voxlm.formula.group import GroupMeaning, RandomTerm
-from voxlm.formula.schema import bare, labels
+from voxlm.formula.schema import bare, labels, numbers
 
 Floats = NDArray[np.float64]
 
@@ -30,10 +30,13 @@ class GroupCoding:
         The formula with its meaning.
     memory : dict
         Means, norms and knots of the table the design was made from.
+    means : dict of str to float
+        The mean of each numeric column that a fixed term reads.
     """
 
     meaning: GroupMeaning
     memory: dict[str, Any] = field(repr=False)
+    means: dict[str, float] = field(repr=False)
 
     def rows(self, frame: pd.DataFrame) -> Floats:
         """Code new rows as the design's own were coded, shape ``(N, P)``.
@@ -86,9 +89,16 @@ def build_table(meaning: GroupMeaning, frame: pd.DataFrame) -> Design:
     columns += [record(coded, meaning) for coded in meaning.columns]
     forbid_same_names(tuple(columns))
     random = tuple(random_block(term, frame, meaning, memory) for term in meaning.random)
-    coding = GroupCoding(meaning, memory)
+    coding = GroupCoding(meaning, memory, numeric_means(meaning, frame))
     kept = unique_aliases(tuple(columns))
     return Design(matrix, kept, None, str(meaning), meaning.notes, coding, random)
+
+
+def numeric_means(meaning: GroupMeaning, frame: pd.DataFrame) -> dict[str, float]:
+    """Return the mean of each numeric column that a fixed term reads."""
+    read = {column for term in meaning.terms for factor in term for _, column in factor.names}
+    found = {name: numbers(frame[name]) for name in sorted(read)}
+    return {name: float(np.nanmean(x)) for name, x in found.items() if x is not None}
 
 
 def fixed(meaning: GroupMeaning, frame: pd.DataFrame, memory: dict[str, Any]) -> Floats:
