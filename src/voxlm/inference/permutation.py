@@ -1,0 +1,231 @@
+"""Family-wise inference by permutation: from maps and a design to corrected p and a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from voxlm.errors import DataError, VoxlmError, did_you_mean
+from voxlm.inference.decision import Decision
+from voxlm.inference.exchange import Arrangements
+from voxlm.inference.measure import Measure, measure_all, spread
+from voxlm.inference.partition import partition
+from voxlm.inference.permute import reduce_data, statistic_of
+from voxlm.inference.plan import TREE_METHODS, Plan, arrange_plan, check_plan, read_groups
+
+Array = NDArray[np.float64]
+
+WORDS = {
+    "maxt": "largest statistic",
+    "maxt_step": "largest statistic, step-down",
+    "cluster_extent": "largest cluster",
+    "cluster_mass": "heaviest cluster",
+    "tfce": "largest enhancement",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PermutationTest:
+    """What the permutations of one contrast say.
+
+    Parameters
+    ----------
+    statistic : ndarray, shape (V,)
+        t, F, or with variance groups v or G; NaN where there is no test.
+    kind : {"t", "F", "v", "G"}
+        Which.
+    df : int
+        Residual degrees of freedom.
+    n_perm : int
+        Permutations, K.
+    exhaustive : bool
+        Whether they are all that there are.
+    two_sided : bool
+        Whether both signs count.
+    scheme : str
+        What was permuted, in words.
+    measures : tuple of Measure
+        The results.
+    """
+
+    statistic: Array
+    kind: str
+    df: int
+    n_perm: int
+    exhaustive: bool
+    two_sided: bool
+    scheme: str
+    measures: tuple[Measure, ...]
+
+    def measure(self, method: str, forming: float | None = None) -> Measure:
+        """Return one measure; ``forming`` chooses among several cluster-forming thresholds."""
+        found = [m for m in self.measures if m.method == method]
+        if not found:
+            known = tuple(dict.fromkeys(m.method for m in self.measures))
+            raise VoxlmError(f"no {method!r} was asked for; {did_you_mean(method, known)}")
+        if forming is None:
+            return found[0]
+        near = [m for m in found if np.isclose(m.forming, forming, rtol=1e-3)]
+        if not near:
+            raise VoxlmError(
+                f"no clusters were formed at {forming:g}, only at "
+                f"{', '.join(f'{m.forming:.4g}' for m in found)}"
+            )
+        return near[0]
+
+    def decide(self, method: str, alpha: float = 0.05, forming: float | None = None) -> Decision:
+        """Decide which voxels are significant at a family-wise level.
+
+        Raises
+        ------
+        VoxlmError
+            A level that so few permutations cannot reach.
+        """
+        if not 0.0 < alpha < 1.0:
+            raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
+        found = self.measure(method, forming)
+        if 1.0 / (1 + self.n_perm) > alpha:
+            advice = (
+                "the design allows no more"
+                if self.exhaustive
+                else f"ask for n_perm >= {int(np.ceil(1 / alpha)) - 1}"
+            )
+            raise VoxlmError(
+                f"{self.n_perm} permutations cannot reach p <= {alpha:g}: the smallest p is "
+                f"{1 / (1 + self.n_perm):.3g}; {advice}"
+            )
+        with np.errstate(invalid="ignore"):
+            significant = found.p <= alpha
+        tested = ~np.isnan(found.p)
+        statistic: Literal["t", "F"] = "t" if self.kind in ("t", "v") else "F"
+        words = self._words(found, alpha, statistic)
+        in_units = found.forming if method in TREE_METHODS[:2] else found.threshold(alpha)
+        if method == "tfce":
+            in_units = float("nan")
+        cut = alpha if significant.any() else 0.0
+        return Decision(
+            found.p, significant, method, alpha, int(tested.sum()), cut, in_units, statistic, words
+        )
+
+    def _words(self, found: Measure, alpha: float, statistic: str) -> str:
+        limit = found.threshold(alpha)
+        size = f"|{self.kind}|" if self.two_sided and statistic == "t" else self.kind
+        said = {
+            "maxt": f"{size} > {limit:.4f}",
+            "maxt_step": "step-down p",
+            "cluster_extent": f"clusters of {size} > {found.forming:.4f}, extent > {limit:g}",
+            "cluster_mass": f"clusters of {size} > {found.forming:.4f}, mass > {limit:.4g}",
+            "tfce": f"TFCE > {limit:.4g}",
+        }[found.method]
+        return f"{said} (family-wise error {alpha:g}, {WORDS[found.method]} of {self.scheme})"
+
+    def __repr__(self) -> str:
+        shown = [
+            f"  {m.method}{'' if np.isnan(m.forming) else f' at {m.forming:.4g}'}: "
+            f"smallest p {np.nanmin(m.p):.4g}, p <= 0.05 at {int(np.sum(m.p <= 0.05))} voxels"
+            for m in self.measures
+        ]
+        return "\n".join([f"{self.kind}({self.df}), {self.scheme}", *shown])
+
+
+def permutation_test(
+    Y: ArrayLike,
+    X: ArrayLike,
+    C: ArrayLike,
+    plan: Plan | None = None,
+    *,
+    null: ArrayLike = 0.0,
+    graph: sparse.csr_array | None = None,
+    weights: ArrayLike | None = None,
+    arrangements: Arrangements | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> PermutationTest:
+    """Test one contrast of a group design by permutation.
+
+    Parameters
+    ----------
+    Y : array_like, shape (N, V)
+        One map a row. Voxels with a value that is not finite, or without residual variance, are not
+        tested.
+    X : array_like, shape (N, P)
+        The design.
+    C : array_like, shape (P,) or (Q, P)
+        The contrast; several rows are tested jointly.
+    plan : Plan, optional
+        How; max-T with 5,000 permutations by default.
+    null : float or array_like, shape (Q,)
+        Values of the contrast under the null hypothesis.
+    graph : csr_array, shape (V, V), optional
+        Neighbours; clusters and enhancement need them.
+    weights : array_like, shape (V,), optional
+        Areas of vertices.
+    arrangements : Arrangements, optional
+        Permutations of one's own, instead of those that the plan draws.
+    progress : callable, optional
+        Called with the number of permutations just done, from several threads.
+
+    Returns
+    -------
+    PermutationTest
+
+    Raises
+    ------
+    VoxlmError, DataError, DesignError
+        Options, data or a design that cannot be used; each says which.
+
+    Notes
+    -----
+    Nuisance is handled as by Freedman and Lane (1983) with the partition of Winkler et al. (2014);
+    p = (1 + b) / (1 + K) (Phipson and Smyth, 2010). Errors must be exchangeable under the null
+    hypothesis, within the blocks, or for flips symmetric; scans of one run are neither.
+
+    Examples
+    --------
+    >>> maps = np.random.default_rng(0).standard_normal((8, 50))
+    >>> maps[:, 3] += 4
+    >>> test = permutation_test(maps, np.ones((8, 1)), [1.0])
+    >>> test.n_perm, test.exhaustive
+    (255, True)
+    >>> test.decide("maxt").significant.nonzero()[0]
+    array([3])
+    >>> float(test.measure("maxt").p[3] * 256)  # so many of all 256 reach as far, itself counted
+    10.0
+    """
+    plan = plan or Plan()
+    data, part = _read_data(Y), partition(X, C, null)
+    check_plan(plan, data.shape, part, graph)
+    groups = read_groups(plan, part)
+    arranged = arrangements or arrange_plan(plan, X, part, groups)
+    exact = plan.dtype == "float64" or arranged.exhaustive
+    reduced = reduce_data(data, part, np.float64 if exact else np.float32, groups)
+    if not reduced.tested.any():
+        raise DataError("no voxel can be tested: each has a value that is not finite, or no noise")
+    two_sided = plan.two_sided and part.kind == "t"
+    measures = measure_all(plan, reduced, arranged, two_sided, graph, weights, progress)
+    kind = part.kind if groups is None else {"t": "v", "F": "G"}[part.kind]
+    scheme = _scheme(arranged)
+    statistic = spread(statistic_of(reduced), reduced)
+    return PermutationTest(
+        statistic, kind, part.df, arranged.n, arranged.exhaustive, two_sided, scheme, measures
+    )
+
+
+def _read_data(Y: ArrayLike) -> NDArray[np.floating]:
+    data = np.asarray(Y)
+    if data.ndim != 2:
+        raise DataError(f"maps have shape (N, V), one map a row; got {data.shape}")
+    return data if data.dtype.kind == "f" else data.astype(np.float64)
+
+
+def _scheme(arranged: Arrangements) -> str:
+    what = {
+        (True, False): "exchanges",
+        (False, True): "sign flips",
+        (True, True): "exchanges with sign flips",
+    }[arranged.order is not None, arranged.sign is not None]
+    return f"all {arranged.n} {what}" if arranged.exhaustive else f"{arranged.n} random {what}"

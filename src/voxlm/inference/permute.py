@@ -1,0 +1,398 @@
+"""Permutation tests of group designs: max-T, step-down, clusters at many thresholds, TFCE.
+
+The data are reduced once to residuals of the nuisance, of length one at every voxel. A permutation
+is then one row (or a few) of a matrix product with them (Freedman and Lane, 1983; Winkler et al.,
+2014). Permutations are dealt to threads in batches of fixed size, each drawn from its number alone,
+so the threads change nothing.
+
+Axes: N maps, P columns, Q contrast rows, V voxels, K permutations, J thresholds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
+
+from voxlm.inference.exchange import Arrangements
+from voxlm.inference.partition import Partition
+from voxlm.kernels import permuted
+from voxlm.kernels.maxtree import as_weights, links, make_room
+from voxlm.kernels.threads import over_blocks
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
+Counts = NDArray[np.int64]
+
+# Permutations a product: enough rows for the product to run at full speed; whole maps are held for
+# trees, so fewer of them. Fixed numbers, so that results do not depend on the machine.
+BATCH, MAP_BATCH = 64, 8
+# Numbers that a product writes for a batch, at most: they stay in a core's second-level cache.
+HELD = 1 << 18
+# Voxels of which residuals are taken at a time.
+TILE = 2048
+# A residual this small a part of the data's length is rounding: there is nothing to permute.
+EMPTY = 1e-10
+# What rounding does to a share of variance (0 to 1), by the precision of the products.
+SHARE_SLACK = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-12}
+# The same for heights, extents of clusters and enhancements, relative to their size.
+RELATIVE_SLACK = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-10}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enhancement:
+    """How maps are enhanced; see :func:`voxlm.kernels.enhance.tfce`."""
+
+    E: float = 0.5
+    H: float = 2.0
+    scaling: str = "exact"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Residuals:
+    """Data made ready to be permuted.
+
+    Parameters
+    ----------
+    unit : ndarray, shape (N, v)
+        Residuals of the nuisance, of length 1, at the voxels that can be tested.
+    tested : ndarray of bool, shape (V,)
+        Which these are: finite data, and residuals other than rounding.
+    share : ndarray, shape (v,)
+        Share of variance that the tested part explains, as observed, in double precision, with the
+        sign of the effect for one row; with variance groups, v or G instead.
+    part : Partition
+        The design.
+    groups : ndarray of int, shape (N,), or None
+        Variance groups.
+    """
+
+    unit: Floats
+    tested: NDArray[np.bool_]
+    share: Array
+    part: Partition
+    groups: Counts | None
+
+
+def reduce_data(
+    Y: NDArray[np.floating],
+    part: Partition,
+    dtype: type[np.floating] = np.float32,
+    groups: Counts | None = None,
+) -> Residuals:
+    """Take the nuisance off the data and bring every voxel to length one.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (N, V)
+        One map a row.
+    part : Partition
+        The design.
+    dtype : float32 or float64
+        Of the products to come; the residuals themselves are taken in double precision.
+    groups : ndarray of int, shape (N,), optional
+        Variance groups, numbered from 0.
+    """
+    N, V = Y.shape
+    unit = np.empty((N, V), dtype=dtype)
+    tested, share = np.zeros(V, dtype=np.bool_), np.zeros((1, V))
+    identity = np.arange(N, dtype=np.int32)[None]
+    rows = _design_rows(part, groups, np.float64, identity, None)
+
+    def work(start: int, stop: int) -> None:
+        here = slice(start, stop)
+        residual, tested[here] = _unit_residuals(Y[:, here], part)
+        share[:, here] = _shares(residual, part, groups, rows, None)
+        unit[:, here] = residual
+
+    over_blocks(V, TILE, work)
+    if not tested.all():
+        unit = np.ascontiguousarray(unit[:, tested])
+    return Residuals(unit, tested, share[0, tested], part, groups)
+
+
+def _unit_residuals(Y: NDArray[np.floating], part: Partition) -> tuple[Array, NDArray[np.bool_]]:
+    """Return residuals of the nuisance of length one, and where there are any."""
+    data = Y.astype(np.float64) - part.offset[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        whole = np.sqrt(np.einsum("nv,nv->v", data, data))
+        data -= part.nuisance @ (part.nuisance.T @ data)
+        length = np.sqrt(np.einsum("nv,nv->v", data, data))
+    tested = np.isfinite(length) & (length > EMPTY * whole)
+    # Others are left out by the caller; ones keep them from raising alarms.
+    data[:, ~tested] = 1.0
+    return data / np.where(tested, length, 1.0), tested
+
+
+def statistic_of(data: Residuals) -> Array:
+    """Return t or F (v or G with variance groups) as observed, shape ``(v,)``."""
+    statistic = data.share[None].copy()
+    _finish(data, statistic)
+    return statistic[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Maxima:
+    """Null distributions of what is largest in a map, by sign (positive, negative).
+
+    Parameters
+    ----------
+    share : ndarray, shape (K, 2)
+        Largest share of variance explained (with variance groups: the statistic itself).
+    tfce : ndarray, shape (K, 2), or None
+        Largest enhancement.
+    extent, mass : ndarray, shape (J, K, 2), or None
+        Of the largest clusters above each threshold.
+    """
+
+    share: Array
+    tfce: Array | None = None
+    extent: Array | None = None
+    mass: Array | None = None
+
+
+def permute_maxima(
+    data: Residuals, arrangements: Arrangements, progress: Callable[[int], object] | None = None
+) -> Maxima:
+    """Take the largest statistic of every permutation; nothing else, and no map is kept.
+
+    Parameters
+    ----------
+    data : Residuals
+    arrangements : Arrangements
+        The permutations.
+    progress : callable, optional
+        Called with the number of permutations just done.
+    """
+    share = np.empty((arrangements.n, 2))
+
+    def work(start: int, stop: int) -> None:
+        rows = _rows(data, arrangements, start, stop)
+        found = np.full((stop - start, 2), -np.inf)
+        for here, products in _tiles(data, rows):
+            now = _shares(data.unit[:, here], data.part, data.groups, rows, products)
+            found[:, 0] = np.maximum(found[:, 0], now.max(axis=1))
+            found[:, 1] = np.maximum(found[:, 1], -now.min(axis=1))
+        share[start:stop] = found
+        if progress is not None:
+            progress(stop - start)
+
+    over_blocks(arrangements.n, BATCH, work)
+    return Maxima(share)
+
+
+@dataclass(slots=True, eq=False)
+class _Tally:
+    """Counts that several threads add to."""
+
+    below: Counts
+    alone: Counts
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def permute_counts(
+    data: Residuals,
+    arrangements: Arrangements,
+    two_sided: bool = True,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[Array, Array]:
+    """Return step-down family-wise p and each voxel's own p.
+
+    Parameters
+    ----------
+    data : Residuals
+    arrangements : Arrangements
+    two_sided : bool
+    progress : callable, optional
+
+    Returns
+    -------
+    step_down, alone : ndarray, shape (v,)
+        Westfall and Young's (1993) step-down max-T p, and uncorrected p by permutation.
+    """
+    size = np.abs(data.share) if two_sided else data.share
+    order = np.argsort(size, kind="stable")
+    unit = np.ascontiguousarray(data.unit[:, order])
+    ranked, slack = size[order], _slack(data, size[order])
+    tally = _Tally(np.zeros(len(size), np.int64), np.zeros(len(size), np.int64))
+
+    def work(start: int, stop: int) -> None:
+        rows = _rows(data, arrangements, start, stop)
+        running = np.full(stop - start, -np.inf)
+        below, alone = np.zeros(len(size), np.int64), np.zeros(len(size), np.int64)
+        for here, products in _tiles(data, rows):
+            now = _shares(unit[:, here], data.part, data.groups, rows, products)
+            permuted.count_down(
+                now, ranked[here] - slack[here], two_sided, 0.0, running, below[here], alone[here]
+            )
+        with tally.lock:
+            tally.below += below
+            tally.alone += alone
+        if progress is not None:
+            progress(stop - start)
+
+    over_blocks(arrangements.n, BATCH, work)
+    step_down, alone = np.empty(len(size)), np.empty(len(size))
+    p = (1.0 + tally.below) / (1.0 + arrangements.n)
+    step_down[order] = np.maximum.accumulate(p[::-1])[::-1]
+    alone[order] = (1.0 + tally.alone) / (1.0 + arrangements.n)
+    return step_down, alone
+
+
+def permute_trees(
+    data: Residuals,
+    arrangements: Arrangements,
+    graph: sparse.csr_array,
+    *,
+    enhancement: Enhancement | None = None,
+    thresholds: Array | tuple[float, ...] = (),
+    weights: Array | None = None,
+    two_sided: bool = True,
+    progress: Callable[[int], object] | None = None,
+) -> Maxima:
+    """Take the largest statistic, enhancement and clusters of every permutation, a tree each.
+
+    Parameters
+    ----------
+    data : Residuals
+    arrangements : Arrangements
+    graph : csr_array, shape (v, v)
+        Neighbours among the tested voxels.
+    enhancement : Enhancement, optional
+        Also enhance.
+    thresholds : sequence of float
+        Cluster-forming thresholds, in units of the statistic.
+    weights : ndarray, shape (v,), optional
+        Areas.
+    two_sided : bool
+        Whether negative clusters count.
+    progress : callable, optional
+    """
+    cuts = np.asarray(thresholds, dtype=np.float64)
+    power = np.array([-1.0, 0.0, 0.0])
+    if enhancement is not None:
+        steps = permuted.STEPS if enhancement.scaling == "per-map" else 0
+        power = np.array([enhancement.E, enhancement.H, steps])
+    starts, neighbours = links(graph)
+    area = as_weights(weights)
+    share = np.empty((arrangements.n, 2))
+    found = np.zeros((arrangements.n, 1 + 2 * len(cuts), 2))
+    rooms = _Rooms(data.unit.shape[1], data.unit.dtype.type)
+
+    def work(start: int, stop: int) -> None:
+        maps = _maps(data, arrangements, start, stop, share[start:stop])
+        room = rooms.room
+        permuted.tree_maxima(
+            maps, maps.view(room.keys.dtype), starts, neighbours, area, two_sided, power, cuts,
+            room, found[start:stop],
+        )  # fmt: skip
+        if progress is not None:
+            progress(stop - start)
+
+    over_blocks(arrangements.n, MAP_BATCH, work)
+    enhanced = None if enhancement is None else found[:, 0]
+    by_cut = np.moveaxis(found[:, 1:].reshape(arrangements.n, len(cuts), 2, 2), 1, 0)
+    return Maxima(share, enhanced, by_cut[:, :, 0], by_cut[:, :, 1])
+
+
+class _Rooms(threading.local):
+    """A room to grow trees in for each thread that asks."""
+
+    def __init__(self, n_voxels: int, dtype: type[np.floating]) -> None:
+        self.room = make_room(n_voxels, dtype)
+
+
+def _maps(
+    data: Residuals, arrangements: Arrangements, start: int, stop: int, share: Array
+) -> Floats:
+    """Return the statistic of some permutations at all voxels; write the largest shares."""
+    rows = _rows(data, arrangements, start, stop)
+    maps = np.empty((stop - start, data.unit.shape[1]), data.unit.dtype)
+    for here, products in _tiles(data, rows):
+        maps[:, here] = _shares(data.unit[:, here], data.part, data.groups, rows, products)
+    share[:, 0], share[:, 1] = maps.max(axis=1), -maps.min(axis=1)
+    _finish(data, maps)
+    return maps
+
+
+def _tiles(
+    data: Residuals, rows: tuple[Floats, Floats | None]
+) -> Iterator[tuple[slice, Floats | None]]:
+    """Cut the voxels for products of fixed size, and give the space of one again and again."""
+    v, lines = data.unit.shape[1], int(np.prod(rows[0].shape[:-1]))
+    tile = max(HELD // lines, 64)
+    room = np.empty((lines, tile), data.unit.dtype)
+    for first in range(0, v, tile):
+        here = slice(first, min(first + tile, v))
+        yield here, room if here.stop - first == tile else None
+
+
+def _rows(
+    data: Residuals, arrangements: Arrangements, start: int, stop: int
+) -> tuple[Floats, Floats | None]:
+    order, sign = arrangements.rows(start, stop)
+    return _design_rows(data.part, data.groups, data.unit.dtype, order, sign)
+
+
+def _design_rows(
+    part: Partition,
+    groups: Counts | None,
+    dtype: DTypeLike,
+    order: NDArray[np.int32] | None,
+    sign: NDArray[np.int8] | None,
+) -> tuple[Floats, Floats | None]:
+    """Permute the design: rows ``(K, R, N)``, with groups ``(K, G, R, N)`` and ``(K, G, N)``."""
+    basis = np.hstack([part.tested, part.nuisance])
+    if order is None and sign is not None:
+        order = np.broadcast_to(np.arange(len(basis), dtype=np.int32), sign.shape)
+    rows = np.moveaxis(basis[order], 2, 1)
+    if sign is not None:
+        rows = rows * sign[:, None, :]
+    if groups is None:
+        return np.ascontiguousarray(rows, dtype=dtype), None
+    inside = groups[order][:, None, :] == np.arange(groups.max() + 1)[:, None]
+    apart = rows[:, None] * inside[:, :, None]
+    return np.ascontiguousarray(apart, dtype=dtype), np.ascontiguousarray(inside, dtype=dtype)
+
+
+def _shares(
+    unit: Floats,
+    part: Partition,
+    groups: Counts | None,
+    rows: tuple[Floats, Floats | None],
+    room: Floats | None,
+) -> Floats:
+    """Return the share of variance (with groups: v or G) of each permutation at some voxels."""
+    Q, R = part.tested.shape[1], part.tested.shape[1] + part.nuisance.shape[1]
+    lines, inside = rows
+    K = len(lines)
+    products = np.matmul(lines.reshape(-1, lines.shape[-1]), unit, out=room)
+    out = np.empty((K, unit.shape[1]), unit.dtype)
+    if inside is None or groups is None:
+        permuted.shares(products.reshape(K, R, -1), Q, out)
+        return out
+    G = inside.shape[1]
+    squares = (inside.reshape(K * G, -1) @ (unit * unit)).reshape(K, G, -1)
+    basis = np.hstack([part.tested, part.nuisance])
+    members = groups == np.arange(G)[:, None]
+    gram = np.array([basis[m].T @ basis[m] for m in members])
+    trace = members.sum(axis=1) - np.einsum("grr->g", gram)
+    permuted.welch(products.reshape(K, G, R, -1), squares, gram, trace, Q, out)
+    return out
+
+
+def _finish(data: Residuals, share: Floats) -> None:
+    """Turn shares into statistics in place; with groups they already are."""
+    if data.groups is None:
+        permuted.to_statistics(share, data.part.tested.shape[1], float(data.part.df))
+
+
+def _slack(data: Residuals, value: Array) -> Array:
+    """Return how far below the observed share a permuted one still ties with it."""
+    if data.groups is None:
+        return np.full(value.shape, SHARE_SLACK[data.unit.dtype])
+    return RELATIVE_SLACK[data.unit.dtype] * np.abs(value)
