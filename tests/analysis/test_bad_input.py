@@ -173,6 +173,17 @@ def test_no_volumes(bad: Any) -> None:
     refused(DataError, lambda: vx.Run(np.zeros((9, 0))), "zero scans or zero voxels: ", "(9, 0)")
 
 
+def test_arrays_that_are_none(good: Any) -> None:
+    masked = np.ma.masked_less(good.rows, 990.0)
+    count = f"{masked.mask.sum():,} masked values"
+    refused(DataError, lambda: vx.Run(masked, tr=TR), count, "bold.filled(", "sample_mask=")
+    assert vx.Run(np.ma.masked_array(good.rows), tr=TR).n_scans == N_SCANS
+    refused(DataError, lambda: vx.Run([[1.0, 2.0], [3.0]]), "cannot be an array")
+    refused(DataError, lambda: vx.Run(good.values, tr=TR), "two axes", "data[mask].T")
+    refused(DataError, lambda: vx.Run(good.rows.astype(complex)), "complex128")
+    refused(DataError, lambda: vx.Run(None), "nibabel image")
+
+
 def test_volumes_of_nan(bad: Any) -> None:
     values = bad.values.astype(np.float32)
     values[..., [5, 60]] = np.nan

@@ -320,9 +320,17 @@ def array_scans(values: ArrayLike, tr: float | None = None) -> ArrayScans:
     Raises
     ------
     DataError
-        If it does not have two axes, is empty, or does not hold real numbers.
+        If it does not have two axes, is empty, has masked values, or does not hold real numbers.
     """
-    data = np.asarray(values)
+    if np.ma.is_masked(values):
+        raise DataError(
+            f"bold is a masked array with {np.ma.count_masked(values):,} masked values; say what "  # type: ignore[no-untyped-call]
+            "they are with bold.filled(…), or leave scans out with sample_mask="
+        )
+    try:
+        data = np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"bold cannot be an array, scans × voxels: {error}") from error
     if data.dtype.kind not in "iufb" or data.dtype.itemsize > 8:
         raise DataError(
             "bold must be a path (.nii, .nii.gz), a nibabel image, or an array of real numbers; "
