@@ -28,7 +28,9 @@ def fit_array(data: Any, design: Design, weights: Any, order: int) -> tuple[Any,
     return contrast.t, contrast.z
 
 
-def file_to_map(study: Study, out: Path, fwhm: float | None = None) -> np.ndarray:
+def file_to_map(
+    study: Study, out: Path, fwhm: float | None = None, drift: str = "cosine(1/128)"
+) -> np.ndarray:
     """From files to a z map in a file; return the t values in the order of the mask."""
     run = vx.Run(
         study.bold,
@@ -38,6 +40,6 @@ def file_to_map(study: Study, out: Path, fwhm: float | None = None) -> np.ndarra
         tr=study.tr,
         smoothing_fwhm=fwhm,
     )
-    contrast = vx.glsar(FORMULA, run).contrast(CONTRAST)
+    contrast = vx.glsar(f"{FORMULA} + {drift}", run).contrast(CONTRAST)
     run.space.write(out, contrast.z, intent="z")
     return contrast.t

@@ -13,8 +13,8 @@ from benchmarks.peer_nilearn import nilearn_array
 from benchmarks.peer_statsmodels import statsmodels_voxels
 
 SAMPLE = 200  # voxels that statsmodels fits
-# nilearn estimates ρ once, from OLS residuals and otherwise than statsmodels, rounds it to bins, and
-# keeps the degrees of freedom of OLS; only OLS itself agrees to rounding.
+# nilearn estimates ρ once, from OLS residuals and otherwise than statsmodels, rounds it to bins,
+# and keeps the degrees of freedom of OLS; only OLS itself agrees to rounding.
 CORRELATION = {0: 1 - 1e-12, 1: 0.995, 3: 0.99}
 EXACT = 1 - 1e-12
 
