@@ -68,7 +68,13 @@ def test_events_after_the_end_are_left_out_and_said_so():
 
 def test_events_in_no_column_are_said_to_stay_in_the_baseline():
     assert "events in no column of the formula stay in the baseline: b (1)" in design(frame()).notes
-    assert design(frame(), "y ~ trial_type").notes == ()
+    lasting = frame(duration=[1.0, 2.0, 3.0])
+    assert design(lasting, "y ~ trial_type").notes == ()
+
+
+def test_events_of_no_length_are_said_to_be_impulses():
+    (note,) = design(frame(), "y ~ trial_type").notes
+    assert note.startswith("1 of 3 events last 0 s and are taken as impulses of 0.04 s")
 
 
 def test_missing_values_count_only_where_they_decide():

@@ -91,7 +91,7 @@ def task_block(resolved: Resolved, own: RunEvents | None, clock: Clock) -> Block
     keep, notes = in_run(events, clock)
     coded = code([term.factors for term in resolved.events])
     amplitudes = event_amplitudes(coded, own, resolved, resolved.events)
-    notes += left_out(amplitudes, events)
+    notes += left_out(amplitudes, events) + impulses(amplitudes, events, clock)
     grid = lay_out(events[keep], clock)
     matrix, columns = [], []
     for k, column in enumerate(coded):
@@ -199,6 +199,19 @@ def left_out(amplitudes: Floats, events: pd.DataFrame) -> list[str]:
         counts[word or "n/a"] = counts.get(word or "n/a", 0) + 1
     shown = ", ".join(f"{word} ({count})" for word, count in counts.items())
     return [f"events in no column of the formula stay in the baseline: {shown}"]
+
+
+def impulses(amplitudes: Floats, events: pd.DataFrame, clock: Clock) -> list[str]:
+    """Say which events of the formula have no length, and what that does to their estimates."""
+    used = np.any(amplitudes != 0, axis=1)
+    count = int(np.sum(used & (events["duration"].to_numpy() == 0)))
+    if not count:
+        return []
+    step = clock.tr / OVERSAMPLING
+    return [
+        f"{count} of {used.sum()} events last 0 s and are taken as impulses of {step:g} s "
+        f"(TR/{OVERSAMPLING}), on which the size of their estimates depends"
+    ]
 
 
 def lay_out(events: pd.DataFrame, clock: Clock) -> Grid:
