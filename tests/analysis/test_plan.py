@@ -94,7 +94,9 @@ def test_a_condition_absent_from_one_run_drops_out_with_a_note(three_runs):
     fixed = vx.glsar("y ~ face + house", three_runs)
     assert fixed[1].design.names[0] == "face"
     assert "house" not in fixed[1].design.names
-    assert any("without events in this run and left out: house" in note for note in fixed[1].design.notes)
+    assert any(
+        "without events in this run and left out: house" in note for note in fixed[1].design.notes
+    )
     house = fixed.contrast("house")
     assert any("has no events" in note for note in house.hypothesis.notes)
     parts = [fixed[r].contrast("house") for r in (0, 2)]
@@ -130,5 +132,5 @@ def test_a_level_absent_from_one_run_of_a_factor(three_runs):
 
 def test_errors_name_the_run(three_runs):
     three_runs[2] = vx.Run(data(), events(), confounds().assign(trans_x=1.0), tr=2.0)
-    with pytest.raises(vx.DesignError, match="array: the design has .* trans_x"):
+    with pytest.raises(vx.DesignError, match=r"array: the design has .* trans_x"):
         vx.glsar("y ~ face + house + trans_x", three_runs)
