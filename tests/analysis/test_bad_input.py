@@ -303,6 +303,15 @@ def test_a_mask_on_another_grid(bad: Any) -> None:
     refused(DataError, lambda: fitted(bad, mask=small), "(5, 5, 4)", "(6, 5, 4", "resample")
 
 
+def test_a_mask_of_several_volumes(bad: Any) -> None:
+    for mask in (bad.bold, nib.Nifti1Image(np.ones((*SHAPE, 2), np.uint8), AFFINE)):
+        refused(
+            DataError, lambda m=mask: bad.run(mask=m), "mask ", "4 axes (6, 5, 4, ", "one volume"
+        )
+    single = nib.Nifti1Image(np.ones((*SHAPE, 1), np.uint8), AFFINE)
+    assert bad.run(mask=single).space.n_voxels == np.prod(SHAPE)
+
+
 def test_a_mask_of_one_slice_may_lack_its_axis(bad: Any) -> None:
     bold = write(bad, bad.values[:, :, :1])
     flat = bad.folder / "flat.nii.gz"

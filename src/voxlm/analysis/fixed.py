@@ -147,6 +147,8 @@ def check_same_space(first: Run, other: Run, number: int) -> None:
     """Require that two runs have the same voxels."""
     a, b = first.space, other.space
     where = f"run {number} ({other.name}) and run 1 ({first.name})"
+    if isinstance(a, Volume) is not isinstance(b, Volume):
+        raise DataError(f"{where} cannot be combined: one is an image and one an array")
     if isinstance(a, Volume) and isinstance(b, Volume):
         if a.shape != b.shape or not np.allclose(a.affine, b.affine, atol=SAME_PLACE):
             raise DataError(

@@ -41,14 +41,18 @@ def open_mask(mask: object, bold: Opened) -> Opened:
     Raises
     ------
     DataError
-        If it cannot be read or has another grid.
+        If it cannot be read, is not one volume, or has another grid.
     """
     opened = open_image(mask, "mask")
     # Writers may leave out last axes of length 1: the mask of one slice then has two.
     opened = replace(opened, shape=opened.shape + (1,) * (3 - len(opened.shape)))
-    shape = opened.shape[:3] if opened.shape[3:] in ((), (1,)) else opened.shape
+    if opened.n_scans > 1 or len(opened.shape) > 4:
+        raise DataError(
+            f"mask {opened.name} has {len(opened.shape)} axes {opened.shape}, but a mask is one "
+            "volume, 0 outside the brain; is it the run itself?"
+        )
     same_place = np.allclose(opened.affine, bold.affine, rtol=0, atol=SAME_MM)
-    if shape != bold.grid or not same_place:
+    if opened.grid != bold.grid or not same_place:
         raise DataError(_other_grid(opened, bold))
     return opened
 
