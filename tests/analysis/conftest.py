@@ -30,3 +30,14 @@ def new_study(tmp_path: Path) -> Any:
         return make_study(folder, seed, dtype)
 
     return make
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Study:
+    """Return a study of one's own, to be damaged."""
+    return make_study(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return make_study(tmp_path_factory.mktemp("good"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pytest
 
 import voxlm as vx
+from voxlm.errors import VoxlmError
 
 SHAPE, N_SCANS, TR = (6, 5, 4), 90, 2.0
 AFFINE = np.array([[-3.0, 0, 0, 30], [0, 3.0, 0, -40], [0, 0, 4.0, -20], [0, 0, 0, 1]])
@@ -92,3 +95,24 @@ def make_study(folder: Path, seed: int = 0, dtype: str = "<f8", odd_voxels: bool
     events.to_csv(study.events, sep="\t", index=False)
     motion.to_csv(study.confounds, sep="\t", index=False, na_rep="n/a")
     return study
+
+
+def events_of(study: Study, **changed: Any) -> pd.DataFrame:
+    return pd.read_csv(study.events, sep="\t").assign(**changed)
+
+
+def fitted(study: Study, formula: str = FORMULA, **options: Any) -> vx.Fit:
+    return vx.glsar(formula, study.run(**options))
+
+
+def refused(
+    kind: type[VoxlmError], act: Callable[[], Any], *says: str, never: str = "Traceback"
+) -> str:
+    """Require an error whose message has all these words; return the message."""
+    with pytest.raises(kind) as caught:
+        act()
+    text = str(caught.value)
+    for words in says:
+        assert words in text, f"{words!r} is not in:\n{text}"
+    assert never not in text
+    return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +10,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import AFFINE, N_SCANS, SHAPE, TR, make_study
+from small_study import AFFINE, FORMULA, N_SCANS, SHAPE, TR, events_of, fitted, refused
 
 import voxlm as vx
-from voxlm.errors import DataError, DesignError, FormulaError, VoxlmError
-
-FORMULA = "y ~ face + house + motion"
-GRID = "×".join(map(str, SHAPE))
-
-
-@pytest.fixture
-def bad(tmp_path: Path) -> Any:
-    """Return a study of one's own, to be damaged."""
-    return make_study(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return make_study(tmp_path_factory.mktemp("good"))
-
-
-def refused(
-    kind: type[VoxlmError], act: Callable[[], Any], *says: str, never: str = "Traceback"
-) -> str:
-    """Require an error whose message has all these words; return the message."""
-    with pytest.raises(kind) as caught:
-        act()
-    text = str(caught.value)
-    for words in says:
-        assert words in text, f"{words!r} is not in:\n{text}"
-    assert never not in text
-    return text
+from voxlm.errors import DataError, FormulaError, VoxlmError
 
 
 def write(study: Any, data: np.ndarray, name: str = "bad_bold.nii.gz", tr: float = TR) -> Path:
@@ -52,10 +24,6 @@ def write(study: Any, data: np.ndarray, name: str = "bad_bold.nii.gz", tr: float
     path = study.folder / name
     nib.save(image, path)
     return path
-
-
-def fitted(study: Any, formula: str = FORMULA, **options: Any) -> vx.Fit:
-    return vx.glsar(formula, study.run(**options))
 
 
 # Formula
@@ -212,12 +180,8 @@ def test_confounds_of_another_length(bad: Any) -> None:
     )
 
 
-def events(study: Any, **changed: Any) -> pd.DataFrame:
-    return pd.read_csv(study.events, sep="\t").assign(**changed)
-
-
 def test_events_without_onset(bad: Any) -> None:
-    table = events(bad).rename(columns={"onset": "start"})
+    table = events_of(bad).rename(columns={"onset": "start"})
     path = bad.folder / "start_events.tsv"
     table.to_csv(path, sep="\t", index=False)
     refused(DataError, lambda: bad.run(events=path), str(path), "onset")
@@ -237,7 +201,7 @@ def test_events_without_onset(bad: Any) -> None:
 def test_events_with_impossible_times(
     bad: Any, column: str, value: Any, says: tuple[str, ...]
 ) -> None:
-    table = events(bad)
+    table = events_of(bad)
     table[column] = table[column].astype(object)
     table.loc[3, column] = value
     path = bad.folder / "odd_events.tsv"
@@ -249,13 +213,13 @@ def test_events_with_impossible_times(
 
 def test_commas_in_a_tsv(bad: Any) -> None:
     path = bad.folder / "commas_events.tsv"
-    events(bad).to_csv(path, index=False)
+    events_of(bad).to_csv(path, index=False)
     text = refused(DataError, lambda: bad.run(events=path), str(path), "separated by commas")
     assert "Rename it to .csv" in text
 
 
 def test_onsets_in_milliseconds(bad: Any) -> None:
-    table = events(bad)
+    table = events_of(bad)
     late = table.assign(onset=table["onset"] * 1000)
     text = refused(DataError, lambda: fitted(bad, events=late), "after the run's end", "6000")
     assert "divide milliseconds by 1000" in text
@@ -263,7 +227,7 @@ def test_onsets_in_milliseconds(bad: Any) -> None:
 
 
 def test_some_events_after_the_end_are_noted(bad: Any) -> None:
-    table = events(bad)
+    table = events_of(bad)
     table.loc[len(table) - 1, "onset"] = 500.0
     fit = fitted(bad, events=table)
     assert any("1 of" in note and "after the run's end" in note for note in fit.design.notes)
@@ -339,77 +303,3 @@ def test_repetition_times(bad: Any) -> None:
     for tr in (0, -2, "2", float("nan")):
         refused(DataError, lambda tr=tr: vx.Run(bad.rows, tr=tr), "positive number of seconds")
     refused(DataError, lambda: vx.Run(bad.rows, bad.events), "an array needs tr=")
-
-
-# Design
-
-
-def test_rank_deficient_designs_name_their_columns(bad: Any) -> None:
-    table = pd.read_csv(bad.confounds, sep="\t")
-    table["again"] = 2 * table["trans_x"] - table["rot_z"]
-    text = refused(
-        DesignError,
-        lambda: fitted(bad, "y ~ face + motion + again", confounds=table),
-        "rank",
-        "again",
-        "trans_x",
-        "rot_z",
-        "leave one of them out",
-    )
-    assert "trans_y" not in text
-    refused(
-        DesignError,
-        lambda: fitted(bad, "y ~ face + flat", confounds=table.assign(flat=3.0)),
-        "flat",
-        "constant",
-    )
-
-
-def test_more_columns_than_scans(bad: Any) -> None:
-    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(N_SCANS, N_SCANS)))
-    wide.columns = [f"c{k}" for k in range(N_SCANS)]
-    text = " + ".join(wide.columns)
-    refused(
-        DesignError,
-        lambda: fitted(bad, f"y ~ face + {text}", confounds=wide),
-        f"{N_SCANS} scans",
-        "columns",
-        "use fewer confounds",
-    )
-    refused(
-        DesignError,
-        lambda: vx.glsar("y ~ face", bad.run(sample_mask=np.arange(20)), order=17),
-        "AR(17)",
-        "a lower order",
-    )
-
-
-def test_a_condition_without_events(bad: Any) -> None:
-    refused(FormulaError, lambda: fitted(bad, "y ~ face + tool"), "unknown name 'tool'")
-    table = events(bad)
-    table.loc[table["trial_type"] == "house", "onset"] += 5000.0
-    text = refused(DesignError, lambda: fitted(bad, events=table), "house", "no events")
-    assert "leave it out of the formula" in text
-    text = refused(
-        DesignError,
-        lambda: vx.lm("y ~ face", bad.run(sample_mask=np.arange(70, 72))),
-    )
-    assert text
-
-
-def test_missing_values_where_they_count(bad: Any) -> None:
-    table = pd.read_csv(bad.confounds, sep="\t")
-    table.loc[7, "trans_x"] = np.nan
-    path = bad.folder / "holes.tsv"
-    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
-    text = refused(VoxlmError, lambda: fitted(bad, confounds=path), "trans_x", "row 8")
-    assert "fill" in text
-    assert fitted(bad, "y ~ face + rot_x", confounds=path).df_resid > 0
-    gaps = events(bad)
-    gaps.loc[2, "rt"] = np.nan
-    refused(VoxlmError, lambda: fitted(bad, "y ~ trial_type/rt", events=gaps), "rt", "row 3")
-
-
-def test_tables_that_the_formula_needs(bad: Any) -> None:
-    refused(FormulaError, lambda: fitted(bad, events=None), "unknown name 'face'")
-    refused(VoxlmError, lambda: fitted(bad, confounds=None), "confounds")
