@@ -145,19 +145,19 @@ def test_code_is_refused_without_being_run(text):
     ],
 )
 def test_absurd_formulas_end_at_once(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(VoxlmError):
         resolve(parse(text), SCHEMA)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_all_products_of_many_columns_are_counted_before_they_are_made():
     events = EVENTS.assign(**{f"x{k}": 1.0 for k in range(26)})
     text = "y ~ " + "*".join(f"x{k}" for k in range(26))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(FormulaError, match="expands to about"):
         resolve(parse(text), Schema.of(events))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_a_name_qualified_by_its_table():
@@ -224,10 +224,10 @@ def test_designs_of_absurd_width_are_refused_before_they_are_made():
     ids = [f"id{k}" for k in range(300)]
     events = pd.DataFrame({"onset": range(300), "duration": 1.0, "a": ids, "b": ids, "c": ids})
     meaning = resolve(parse("y ~ a:b:c"), Schema.of(events))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(VoxlmError, match="27,000,000 columns; at most 20,000"):
         meaning.table()
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_numbered_columns_are_called_by_their_number():
