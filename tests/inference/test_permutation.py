@@ -16,6 +16,7 @@ from voxlm.inference.partition import partition
 from voxlm.inference.permutation import permutation_test
 from voxlm.inference.permute import permute_maxima, permute_trees, reduce_data, statistic_of
 from voxlm.inference.plan import Plan
+from voxlm.inference.stepdown import permute_counts
 from voxlm.kernels import threads
 from voxlm.kernels.enhance import clusters_above, tfce
 from voxlm.kernels.graph import volume_graph
@@ -307,7 +308,7 @@ def test_voxelwise_p_equal_brute_force():
     Y, X = study()
     data = reduce_data(Y, partition(X, CONTRASTS["joint"]), np.float64)
     found = arrange(read_blocks(14), 99, seed=1)
-    _, alone = permute.permute_counts(data, found)
+    _, alone = permute_counts(data, found)
     order, _ = found.rows(0, 99)
     null = np.array([freedman_lane(Y, X, CONTRASTS["joint"], o, None) for o in order])
     expected = (1 + (null >= statistic_of(data) * (1 - RTOL)).sum(axis=0)) / 100

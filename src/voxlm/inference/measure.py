@@ -17,12 +17,12 @@ from voxlm.inference.permute import (
     Enhancement,
     Maxima,
     Residuals,
-    permute_counts,
     permute_maxima,
     permute_trees,
     statistic_of,
 )
 from voxlm.inference.plan import TREE_METHODS, Plan, forming_thresholds
+from voxlm.inference.stepdown import permute_counts
 from voxlm.kernels.enhance import clusters_above, tfce
 from voxlm.kernels.maxtree import grow_tree
 

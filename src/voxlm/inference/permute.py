@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,7 +26,7 @@ from voxlm.kernels.threads import over_blocks
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
-Counts = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 # Permutations a product: enough rows for the product to run at full speed; whole maps are held for
 # trees, so fewer of them. Fixed numbers, so that results do not depend on the machine.
@@ -75,14 +75,14 @@ class Residuals:
     tested: NDArray[np.bool_]
     share: Array
     part: Partition
-    groups: Counts | None
+    groups: Ints | None
 
 
 def reduce_data(
     Y: NDArray[np.floating],
     part: Partition,
     dtype: type[np.floating] = np.float32,
-    groups: Counts | None = None,
+    groups: Ints | None = None,
 ) -> Residuals:
     """Take the nuisance off the data and bring every voxel to length one.
 
@@ -106,7 +106,7 @@ def reduce_data(
     def work(start: int, stop: int) -> None:
         here = slice(start, stop)
         residual, tested[here] = _unit_residuals(Y[:, here], part)
-        share[:, here] = _shares(residual, part, groups, rows, None)
+        share[:, here] = shares(residual, part, groups, rows, None)
         unit[:, here] = residual
 
     over_blocks(V, TILE, work)
@@ -171,10 +171,10 @@ def permute_maxima(
     share = np.empty((arrangements.n, 2))
 
     def work(start: int, stop: int) -> None:
-        rows = _rows(data, arrangements, start, stop)
+        rows = permuted_rows(data, arrangements, start, stop)
         found = np.full((stop - start, 2), -np.inf)
-        for here, products in _tiles(data, rows):
-            now = _shares(data.unit[:, here], data.part, data.groups, rows, products)
+        for here, products in tiles(data, rows):
+            now = shares(data.unit[:, here], data.part, data.groups, rows, products)
             found[:, 0] = np.maximum(found[:, 0], now.max(axis=1))
             found[:, 1] = np.maximum(found[:, 1], -now.min(axis=1))
         share[start:stop] = found
@@ -185,62 +185,27 @@ def permute_maxima(
     return Maxima(share)
 
 
-@dataclass(slots=True, eq=False)
-class _Tally:
-    """Counts that several threads add to."""
-
-    below: Counts
-    alone: Counts
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-def permute_counts(
-    data: Residuals,
-    arrangements: Arrangements,
-    two_sided: bool = True,
-    progress: Callable[[int], object] | None = None,
-) -> tuple[Array, Array]:
-    """Return step-down family-wise p and each voxel's own p.
+def permute_shares(
+    data: Residuals, arrangements: Arrangements, take: Callable[[Floats], object]
+) -> None:
+    """Hand the shares of variance of every permutation, ``(k, v)`` at a time, to a function.
 
     Parameters
     ----------
     data : Residuals
     arrangements : Arrangements
-    two_sided : bool
-    progress : callable, optional
-
-    Returns
-    -------
-    step_down, alone : ndarray, shape (v,)
-        Westfall and Young's (1993) step-down max-T p, and uncorrected p by permutation.
+    take : callable
+        Called from several threads, in any order.
     """
-    size = np.abs(data.share) if two_sided else data.share
-    order = np.argsort(size, kind="stable")
-    unit = np.ascontiguousarray(data.unit[:, order])
-    ranked, slack = size[order], _slack(data, size[order])
-    tally = _Tally(np.zeros(len(size), np.int64), np.zeros(len(size), np.int64))
 
     def work(start: int, stop: int) -> None:
-        rows = _rows(data, arrangements, start, stop)
-        running = np.full(stop - start, -np.inf)
-        below, alone = np.zeros(len(size), np.int64), np.zeros(len(size), np.int64)
-        for here, products in _tiles(data, rows):
-            now = _shares(unit[:, here], data.part, data.groups, rows, products)
-            permuted.count_down(
-                now, ranked[here] - slack[here], two_sided, 0.0, running, below[here], alone[here]
-            )
-        with tally.lock:
-            tally.below += below
-            tally.alone += alone
-        if progress is not None:
-            progress(stop - start)
+        rows = permuted_rows(data, arrangements, start, stop)
+        maps = np.empty((stop - start, data.unit.shape[1]), data.unit.dtype)
+        for here, products in tiles(data, rows):
+            maps[:, here] = shares(data.unit[:, here], data.part, data.groups, rows, products)
+        take(maps)
 
-    over_blocks(arrangements.n, BATCH, work)
-    step_down, alone = np.empty(len(size)), np.empty(len(size))
-    p = (1.0 + tally.below) / (1.0 + arrangements.n)
-    step_down[order] = np.maximum.accumulate(p[::-1])[::-1]
-    alone[order] = (1.0 + tally.alone) / (1.0 + arrangements.n)
-    return step_down, alone
+    over_blocks(arrangements.n, MAP_BATCH, work)
 
 
 def permute_trees(
@@ -310,16 +275,16 @@ def _maps(
     data: Residuals, arrangements: Arrangements, start: int, stop: int, share: Array
 ) -> Floats:
     """Return the statistic of some permutations at all voxels; write the largest shares."""
-    rows = _rows(data, arrangements, start, stop)
+    rows = permuted_rows(data, arrangements, start, stop)
     maps = np.empty((stop - start, data.unit.shape[1]), data.unit.dtype)
-    for here, products in _tiles(data, rows):
-        maps[:, here] = _shares(data.unit[:, here], data.part, data.groups, rows, products)
+    for here, products in tiles(data, rows):
+        maps[:, here] = shares(data.unit[:, here], data.part, data.groups, rows, products)
     share[:, 0], share[:, 1] = maps.max(axis=1), -maps.min(axis=1)
     _finish(data, maps)
     return maps
 
 
-def _tiles(
+def tiles(
     data: Residuals, rows: tuple[Floats, Floats | None]
 ) -> Iterator[tuple[slice, Floats | None]]:
     """Cut the voxels for products of fixed size, and give the space of one again and again."""
@@ -331,16 +296,17 @@ def _tiles(
         yield here, room if here.stop - first == tile else None
 
 
-def _rows(
+def permuted_rows(
     data: Residuals, arrangements: Arrangements, start: int, stop: int
 ) -> tuple[Floats, Floats | None]:
+    """Permute the design as some permutations do; see ``_design_rows`` for the shapes."""
     order, sign = arrangements.rows(start, stop)
     return _design_rows(data.part, data.groups, data.unit.dtype, order, sign)
 
 
 def _design_rows(
     part: Partition,
-    groups: Counts | None,
+    groups: Ints | None,
     dtype: DTypeLike,
     order: NDArray[np.int32] | None,
     sign: NDArray[np.int8] | None,
@@ -359,10 +325,10 @@ def _design_rows(
     return np.ascontiguousarray(apart, dtype=dtype), np.ascontiguousarray(inside, dtype=dtype)
 
 
-def _shares(
+def shares(
     unit: Floats,
     part: Partition,
-    groups: Counts | None,
+    groups: Ints | None,
     rows: tuple[Floats, Floats | None],
     room: Floats | None,
 ) -> Floats:
@@ -389,10 +355,3 @@ def _finish(data: Residuals, share: Floats) -> None:
     """Turn shares into statistics in place; with groups they already are."""
     if data.groups is None:
         permuted.to_statistics(share, data.part.tested.shape[1], float(data.part.df))
-
-
-def _slack(data: Residuals, value: Array) -> Array:
-    """Return how far below the observed share a permuted one still ties with it."""
-    if data.groups is None:
-        return np.full(value.shape, SHARE_SLACK[data.unit.dtype])
-    return RELATIVE_SLACK[data.unit.dtype] * np.abs(value)
