@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 BLOCK = 1024  # voxels: 300 scans of them (2.4 MB) stay in the last-level cache
 TILE = 4096  # voxels: 16 scans of them (0.5 MB) stay in the second-level cache
-EXACT = np.finfo(np.float64).eps
+CANCELLED = 1e-3  # left of a sum of squares, below which a difference has lost too many digits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,14 +156,23 @@ def _reduce_block(
     _subtract(data, sums.shift[at], data[0], sums.varies[at], rows)
     projection = basis.Q.T @ rows
     sums.mean[at] = _mean(basis, rows, projection)
-    rows -= basis.Q @ projection
     sums.projection[:, at] = projection
+    auto = np.zeros((p + 1, rows.shape[1]))
+    if p == 0:
+        # Of sums of squares alone, Pythagoras does without the residuals while digits allow.
+        _lag_products(rows, 0, since_cut, auto)
+        left = auto[0] - np.einsum("pv,pv->v", projection, projection)
+        if not np.any(left < CANCELLED * auto[0]):
+            sums.auto[0, at] = left
+            sums.spread[at] = left + _about_mean(basis, projection, sums.mean[at])
+            return
+        auto[0] = 0.0
+    rows -= basis.Q @ projection
     if p:
         products = basis.reducer[:, P:].T @ rows
         sums.cross[:, at] = products[: p * P]
         sums.total[:, at] = products[p * P :]
         sums.near[:, at] = rows[basis.near]
-    auto = np.zeros((p + 1, rows.shape[1]))
     _lag_products(rows, 0, since_cut, auto)
     sums.auto[:, at] = auto
     sums.spread[at] = auto[0] + _about_mean(basis, projection, sums.mean[at])
