@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast, ask
 from voxlm.analysis.design import Design
+from voxlm.analysis.export import r_code, statsmodels_code
 from voxlm.analysis.options import share, whole
 from voxlm.analysis.plan import Plan
 from voxlm.analysis.save import save_fit
@@ -242,11 +243,64 @@ class Fit:
         DataError
             The position is outside the grid or the mask, or the voxel was left out.
         """
-        at = self._position(i, j, k, x, y, z, mm)
+        at = self._fitted(i, j, k, x, y, z, mm)
+        return refit(self, series(self, np.array([at]))[:, 0])
+
+    def to_statsmodels(self, csv: str | PathLike[str], *place: float, mm: bool = False) -> str:
+        """Write one voxel's data as a table, and return statsmodels code that fits it.
+
+        Parameters
+        ----------
+        csv : path
+            The table, written over: the series at the retained scans in the units of the fit,
+            then the columns of the design.
+        *place : int or float
+            Voxel indices, or millimetres with ``mm=True``; for arrays, the column.
+        mm : bool
+            Whether ``place`` is in millimetres.
+
+        Returns
+        -------
+        str
+            Python code that runs as it is and needs nothing of this package. Print it.
+
+        Raises
+        ------
+        DataError
+            The voxel was left out or lies outside, or the folder does not exist.
+        """
+        return statsmodels_code(self, self._place(place, mm), Path(csv))
+
+    def to_r(self, csv: str | PathLike[str], *place: float, mm: bool = False) -> str:
+        """Write one voxel's data as a table, and return R code that fits it.
+
+        Parameters
+        ----------
+        csv, *place, mm
+            As for :meth:`to_statsmodels`.
+
+        Returns
+        -------
+        str
+            R code that runs as it is: ``lm``, or ``nlme::gls`` followed by least squares at the
+            AR coefficients found here, which equals this fit.
+        """
+        return r_code(self, self._place(place, mm), Path(csv))
+
+    def _place(self, place: tuple[float, ...], mm: bool) -> int:
+        if not 1 <= len(place) <= 3:
+            raise DataError("say which voxel: three indices, millimetres with mm=True, or a column")
+        padded = [*place, None, None][:3]
+        indices: list[Any] = [None] * 3 if mm else padded
+        return self._fitted(*indices, *(padded if mm else [None] * 3), mm)
+
+    def _fitted(self, *place: Any) -> int:
+        """Return the position of a voxel on the voxel axis; it has to have a fit."""
+        at = self._position(*place)
         status = int(self.estimate.status[at])
         if status != FITTED:
             raise DataError(f"this voxel was left out of the fit: {REASONS[status]}")
-        return refit(self, series(self, np.array([at]))[:, 0])
+        return at
 
     def _position(
         self,
