@@ -55,7 +55,8 @@ class Row:
         return peer / ours if self.sense == "faster" else ours / peer
 
     def verdict(self, figure: float) -> str:
-        """Say which of the two marks the figure reaches."""
+        """Say which of the two marks the figure reaches, to the three digits that are shown."""
+        figure = float(f"{figure:.3g}")
         sign = 1 if self.sense == "faster" else -1
         if sign * figure >= sign * self.aim:
             return "aim"
