@@ -230,7 +230,7 @@ class GroupFit:
         return self._ask(spec, "F")
 
     def _ask(self, spec: ContrastSpec, kind: Literal["t", "F"] | None) -> Contrast:
-        question = hypothesis(spec, self.design.columns, kind)
+        question = hypothesis(spec, self.design.columns, kind, self.design.meaning)
         check_estimable(question.C, self.design.matrix, self.design.names)
         effect, cov, df = self.pieces.test_parts(question.C)
         result = wald(effect, cov, df, question.kind, question.null)
