@@ -132,5 +132,5 @@ def test_a_level_absent_from_one_run_of_a_factor(three_runs):
 
 def test_errors_name_the_run(three_runs):
     three_runs[2] = vx.Run(data(), events(), confounds().assign(trans_x=1.0), tr=2.0)
-    with pytest.raises(vx.DesignError, match=r"array: the design has .* trans_x"):
+    with pytest.raises(vx.DesignError, match=r"run 3 \(array\): the design has .* trans_x"):
         vx.glsar("y ~ face + house + trans_x", three_runs)

@@ -125,7 +125,7 @@ def test_the_runs_are_printed(fixed: Any) -> None:
 
 def test_designs_are_checked_before_an_image_is_read(studies: list[Any]) -> None:
     good, bad = studies[0].run(), studies[1].run(events=None)
-    with pytest.raises(DataError, match=r"bold\.nii\.gz: face needs events, and this run has none"):
+    with pytest.raises(DataError, match=r"run 2 \(.*bold\.nii\.gz\): face needs events, and"):
         vx.lm(FORMULA, [good, bad])
     with pytest.raises(VoxlmError, match="unknown name 'fce'"):
         vx.lm("y ~ fce", [good, good])

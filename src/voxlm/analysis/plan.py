@@ -61,7 +61,7 @@ def compile_design(
             f"{meaning.drift.text} is a frequency in Hz, and {run.name} has no seconds: give tr= "
             "to the Run, or take the implied drift away with `- drift`"
         )
-    return Design.of(build(meaning, events, run.confounds, run.clock))
+    return Design.of(build(meaning, events, run.confounds, run.clock, known))
 
 
 def plan_runs(formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int) -> list[Plan]:
@@ -92,11 +92,12 @@ def plan_runs(formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int)
     several = [table for table in tables if table is not None and len(runs) > 1]
     pooled = pd.concat(several, ignore_index=True) if several else None
     plans = []
-    for run, table in zip(runs, tables, strict=True):
+    for number, (run, table) in enumerate(zip(runs, tables, strict=True), start=1):
         try:
             plans.append(_plan(formula, run, table, pooled, hrf, order))
         except (DataError, DesignError) as error:
-            raise type(error)(f"{run.name}: {error}" if len(runs) > 1 else str(error)) from error
+            where = f"run {number} ({run.name}): " if len(runs) > 1 else ""
+            raise type(error)(f"{where}{error}") from error
     return plans
 
 

@@ -81,7 +81,8 @@ def _noise(fit: Fit, fitted: np.ndarray) -> list[str]:
     settled = int(fit.estimate.converged.sum())
     return [
         *lines,
-        f"iteration {settled:,} voxels settled to rtol={fit.rtol:g} within maxiter={fit.maxiter}",
+        f"iteration at most {fit.maxiter} fits a voxel; {settled:,} voxels settled to "
+        f"{fit.rtol:g} sooner",
     ]
 
 

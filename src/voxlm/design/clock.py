@@ -38,7 +38,7 @@ class Clock:
             raise DataError(f"a run needs at least one scan, got {self.n_scans}")
         if not (np.isfinite(self.tr) and self.tr > 0):
             raise DataError(f"tr must be a positive number of seconds, got {self.tr!r}")
-        if not 0.0 <= self.slice_time_ref <= 1.0:
+        if not isinstance(self.slice_time_ref, (int, float)) or not 0 <= self.slice_time_ref <= 1:
             raise DataError(
                 f"slice_time_ref is a fraction of the TR from 0 to 1, got {self.slice_time_ref!r}"
             )

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxlm.design import diagnose
 from voxlm.design.clock import Clock
+from voxlm.errors import DesignError
 
 Role = Literal["task", "confound", "drift", "constant", "group"]
 
@@ -125,7 +126,7 @@ class Design:
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64, order="C")
         if matrix.ndim != 2 or matrix.shape[1] != len(self.columns):
-            raise ValueError(f"matrix {matrix.shape} does not fit {len(self.columns)} columns")
+            raise DesignError(f"matrix {matrix.shape} does not fit {len(self.columns)} columns")
         matrix.setflags(write=False)
         object.__setattr__(self, "matrix", matrix)
 

@@ -129,8 +129,15 @@ def seconds(column: pd.Series[Any], name: str, where: str) -> Floats:
     """Return a column of finite seconds."""
     values = numbers(column)
     if values is None:
-        words = [word for word in labels(column) if word is not None and not is_number(word)]
-        raise DataError(f"{where}: {name} holds {words[0]!r}; seconds are numbers")
+        wrong = [
+            (row, word)
+            for row, word in enumerate(labels(column))
+            if word is not None and not is_number(word)
+        ]
+        raise DataError(
+            f"{where}: {name} holds {wrong[0][1]!r} in {rows_text(row for row, _ in wrong)}; "
+            f"seconds are numbers"
+        )
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise DataError(

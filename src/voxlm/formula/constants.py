@@ -79,7 +79,12 @@ def arithmetic(node: Node, text: str) -> float:
         case Product(sign=sign, left=left, right=right) if sign in ("*", "/", "^"):
             return combine(sign, arithmetic(left, text), arithmetic(right, text), node, text)
         case Name(text=word):
-            raise FormulaError(f"expected a number, got the name {word!r}", text, node.span)
+            raise FormulaError(
+                f"expected a number, got the name {word!r}",
+                text,
+                node.span,
+                "give the number itself, such as scrub(0.5) or cosine(1/128)",
+            )
         case Call(function=word):
             raise FormulaError(f"expected a number, got {word}(…)", text, node.span)
         case _:

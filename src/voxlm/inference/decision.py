@@ -70,7 +70,7 @@ class Decision:
         return int(self.significant.sum())
 
     def __str__(self) -> str:
-        return f"{self.n_significant} of {self.n_tests} voxels significant: {self.words}"
+        return f"{self.n_significant:,} of {self.n_tests:,} voxels significant: {self.words}"
 
 
 class Corrected(NamedTuple):
@@ -198,11 +198,13 @@ def _fdr_by(p: Array, alpha: float) -> Corrected:
 
 
 METHODS: dict[str, Method] = {
-    "fdr": Method(_fdr, "false discovery rate {alpha:g}, Benjamini-Hochberg over {n} tests"),
-    "fdr_by": Method(_fdr_by, "false discovery rate {alpha:g}, Benjamini-Yekutieli over {n} tests"),
-    "bonferroni": Method(_bonferroni, "family-wise error {alpha:g}, Bonferroni over {n} tests"),
-    "holm": Method(_holm, "family-wise error {alpha:g}, Holm over {n} tests"),
-    "none": Method(_none, "level {alpha:g} at each of {n} tests, not corrected"),
+    "fdr": Method(_fdr, "false discovery rate {alpha:g}, Benjamini-Hochberg over {n:,} tests"),
+    "fdr_by": Method(
+        _fdr_by, "false discovery rate {alpha:g}, Benjamini-Yekutieli over {n:,} tests"
+    ),
+    "bonferroni": Method(_bonferroni, "family-wise error {alpha:g}, Bonferroni over {n:,} tests"),
+    "holm": Method(_holm, "family-wise error {alpha:g}, Holm over {n:,} tests"),
+    "none": Method(_none, "level {alpha:g} at each of {n:,} tests, not corrected"),
 }
 
 
