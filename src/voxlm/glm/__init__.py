@@ -1,1 +1,40 @@
-"""The nilearn-shaped face over the same engine."""
+"""The names of ``nilearn.glm``, on the engine of this package."""
+
+from voxlm.glm import first_level, second_level
+from voxlm.glm.contrasts import (
+    Contrast,
+    compute_contrast,
+    compute_fixed_effects,
+    expression_to_contrast_vector,
+)
+from voxlm.glm.model import FContrastResults, LikelihoodModelResults, TContrastResults
+from voxlm.glm.regression import (
+    ARModel,
+    OLSModel,
+    RegressionResults,
+    SimpleRegressionResults,
+)
+from voxlm.glm.thresholding import (
+    cluster_level_inference,
+    fdr_threshold,
+    threshold_stats_img,
+)
+
+__all__ = [
+    "ARModel",
+    "Contrast",
+    "FContrastResults",
+    "LikelihoodModelResults",
+    "OLSModel",
+    "RegressionResults",
+    "SimpleRegressionResults",
+    "TContrastResults",
+    "cluster_level_inference",
+    "compute_contrast",
+    "compute_fixed_effects",
+    "expression_to_contrast_vector",
+    "fdr_threshold",
+    "first_level",
+    "second_level",
+    "threshold_stats_img",
+]

@@ -133,34 +133,47 @@ def density(t: Floats, shape: float, scale: float) -> Floats:
     return np.where(t > 0, np.exp(xlogy(shape - 1.0, x) - x - gammaln(shape)) / scale, 0.0)
 
 
-def canonical(gamma: DoubleGamma, tr: float, oversampling: int, onset: float = 0.0) -> Floats:
+def canonical(
+    gamma: DoubleGamma, tr: float, oversampling: int, onset: float = 0.0, length: float = LENGTH
+) -> Floats:
     """Sample the response itself, starting ``onset`` seconds late; the samples add up to one."""
     step = tr / oversampling
     # The axis includes both ends and the density starts one step late: nilearn's definition.
-    t = np.linspace(0.0, LENGTH, int(np.rint(LENGTH / step))) - onset - step
+    t = np.linspace(0.0, length, int(np.rint(length / step))) - onset - step
     peak = density(t, gamma.delay / gamma.dispersion, gamma.dispersion)
     under = density(t, gamma.undershoot / gamma.u_dispersion, gamma.u_dispersion)
     out = peak - gamma.ratio * under
     return np.asarray(out / out.sum())
 
 
+def time_derivative(
+    gamma: DoubleGamma, tr: float, oversampling: int, onset: float = 0.0, length: float = LENGTH
+) -> Floats:
+    """Sample the derivative in time: a forward difference over 0.1 s of responses of sum one."""
+    now, later = (
+        canonical(gamma, tr, oversampling, start, length) for start in (onset, onset + TIME_STEP)
+    )
+    return (now - later) / TIME_STEP
+
+
+def width_derivative(
+    gamma: DoubleGamma, tr: float, oversampling: int, onset: float = 0.0, length: float = LENGTH
+) -> Floats:
+    """Sample the derivative in width: a forward difference over 0.01 of responses of sum one."""
+    narrow = replace(gamma, u_dispersion=gamma.width_u_dispersion)
+    wide = replace(narrow, dispersion=gamma.dispersion + WIDTH_STEP)
+    before, after = (canonical(g, tr, oversampling, onset, length) for g in (narrow, wide))
+    return (before - after) / WIDTH_STEP
+
+
 @lru_cache(maxsize=256)
 def sample(gamma: DoubleGamma, tr: float, oversampling: int) -> tuple[Floats, ...]:
-    """Sample the basis functions, read-only.
-
-    Both derivatives are forward differences between responses that each add up to one, over 0.1 s
-    and 0.01 of width.
-    """
-    plain = canonical(gamma, tr, oversampling)
-    out = [plain]
+    """Sample the basis functions, read-only."""
+    out = [canonical(gamma, tr, oversampling)]
     if gamma.with_derivative:
-        later = canonical(gamma, tr, oversampling, TIME_STEP)
-        out.append((plain - later) / TIME_STEP)
+        out.append(time_derivative(gamma, tr, oversampling))
     if gamma.with_dispersion:
-        narrow = replace(gamma, u_dispersion=gamma.width_u_dispersion)
-        wide = replace(narrow, dispersion=gamma.dispersion + WIDTH_STEP)
-        change = canonical(narrow, tr, oversampling) - canonical(wide, tr, oversampling)
-        out.append(change / WIDTH_STEP)
+        out.append(width_derivative(gamma, tr, oversampling))
     for kernel in out:
         kernel.setflags(write=False)
     return tuple(out)

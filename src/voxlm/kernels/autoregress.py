@@ -26,10 +26,12 @@ from voxlm.kernels.lanes import (
     LANES,
     add_weighted,
     backward,
+    cut_off,
     forward,
     load,
     store,
     times,
+    toeplitz_solve,
     whitening,
 )
 from voxlm.kernels.sums import Sums
@@ -66,7 +68,7 @@ class ArFit:
 
 
 def fit_autoregressive(
-    basis: LaggedBasis, sums: Sums, offset: Floats, maxiter: int, rtol: float
+    basis: LaggedBasis, sums: Sums, offset: Floats, maxiter: int, rtol: float, bins: int = 0
 ) -> ArFit:
     """Fit AR(p) least squares at every voxel.
 
@@ -83,6 +85,8 @@ def fit_autoregressive(
         Fits at most.
     rtol : float
         A voxel stops when no coefficient moved by this fraction of itself.
+    bins : int
+        Cut an AR(1) coefficient off (towards 0) to a multiple of ``1 / bins``; 0 keeps it exact.
 
     Returns
     -------
@@ -127,6 +131,7 @@ def fit_autoregressive(
             stop,
             maxiter,
             float(rtol),
+            bins if p == 1 else 0,
             out.params,
             out.rho,
             out.ssr,
@@ -159,6 +164,7 @@ def _solve_block(  # type: ignore[no-untyped-def]
     stop,
     maxiter,
     rtol,
+    bins,
     params,
     rho_out,
     ssr_out,
@@ -199,6 +205,7 @@ def _solve_block(  # type: ignore[no-untyped-def]
         if maxiter > 1:
             _coefficients(Rinv, start, step, last)
             _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, b)
+            cut_off(rho, bins, active)
         iteration = 0
         while True:
             iteration += 1
@@ -212,6 +219,7 @@ def _solve_block(  # type: ignore[no-untyped-def]
             if _settle(b, last, rtol, active, n, iteration, at, iterations, converged):
                 break
             _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, b)
+            cut_off(rho, bins, active)
         store(b, at, n, params)
         store(rho, at, n, rho_out)
         for w in range(n):
@@ -294,34 +302,7 @@ def _yule_walker(lag_gram, eigen, ones, pairs, H, s, g, step, active, rho, scrat
     else:
         for w in range(LANES):
             if active[w]:
-                _toeplitz_solve(gamma, w, rho)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _toeplitz_solve(gamma, w, rho):  # type: ignore[no-untyped-def]
-    """Solve the Yule-Walker equations of one lane by elimination with row exchanges."""
-    p = rho.shape[0]
-    M = np.empty((p, p + 1))
-    for i in range(p):
-        for j in range(p):
-            M[i, j] = gamma[abs(i - j), w]
-        M[i, p] = gamma[i + 1, w]
-    for j in range(p):
-        pivot = j
-        for i in range(j + 1, p):
-            if abs(M[i, j]) > abs(M[pivot, j]):
-                pivot = i
-        for c in range(p + 1):
-            M[j, c], M[pivot, c] = M[pivot, c], M[j, c]
-        for i in range(j + 1, p):
-            ratio = M[i, j] / M[j, j]
-            for c in range(j, p + 1):
-                M[i, c] -= ratio * M[j, c]
-    for i in range(p - 1, -1, -1):
-        value = M[i, p]
-        for j in range(i + 1, p):
-            value -= M[i, j] * rho[j, w]
-        rho[i, w] = value / M[i, i]
+                toeplitz_solve(gamma, w, rho)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")

@@ -9,7 +9,8 @@ data, and ρ is never rounded to a bin.
 
 Runs with removed scans are cut into segments; no lag product crosses a cut. For each segment the
 sum over whitened scans is the sum over a zero-padded series, which depends on the lag alone, less
-its first and last p rows: the *edges*.
+its first and last p rows: the *edges*. Keeping the first p scans of a segment, whitened by as many
+predecessors as they have, is then only a matter of not counting their rows among the edges.
 
 Axes: n retained scans, P columns, p order, E edge rows, U scans near an edge.
 """
@@ -91,7 +92,9 @@ class LaggedBasis:
         return self.Q.shape[1]
 
 
-def lagged_basis(X: Floats, order: int, segments: Ints | None = None) -> LaggedBasis:
+def lagged_basis(
+    X: Floats, order: int, segments: Ints | None = None, *, keep_first: bool = False
+) -> LaggedBasis:
     """Compute the design-only products of AR(p) least squares.
 
     Parameters
@@ -102,6 +105,9 @@ def lagged_basis(X: Floats, order: int, segments: Ints | None = None) -> LaggedB
         p, the order of the noise model; 0 for ordinary least squares.
     segments : ndarray of int, shape (S, 2), optional
         Start and stop of each run of consecutive scans; all of ``X`` when left out.
+    keep_first : bool
+        Whether the first p scans of a segment stay in the fit, whitened by the predecessors they
+        have and not rescaled (as nilearn does); by default they are left out.
 
     Returns
     -------
@@ -126,8 +132,9 @@ def lagged_basis(X: Floats, order: int, segments: Ints | None = None) -> LaggedB
     counts = [_neighbours(np.ones((n, 1)), k, cuts) for k in range(1, order + 1)]
     lag_gram = np.stack([2 * np.eye(P), *[Z.T @ Q for Z in shifted]])
     ones = np.hstack([np.ones((n, 1)), *counts])
-    gram = _whitened_gram(Q, order, cuts)
-    edges, near = _edges(order, cuts)
+    gram = _whitened_gram(Q, order, cuts, keep_first)
+    edges, near = _edges(order, cuts, keep_first)
+    left_out = 0 if keep_first else order
     reducer = np.ascontiguousarray(np.hstack([Q, *shifted, ones]))
     return LaggedBasis(
         order=order,
@@ -143,7 +150,7 @@ def lagged_basis(X: Floats, order: int, segments: Ints | None = None) -> LaggedB
         edges=edges,
         near=near,
         first=_first_step(gram[0, 0], Q, edges, near),
-        n_whitened=int(np.maximum(cuts[:, 1] - cuts[:, 0] - order, 0).sum()),
+        n_whitened=int(np.maximum(cuts[:, 1] - cuts[:, 0] - left_out, 0).sum()),
         constant=_spans_constant(Q),
         eigen=eigen,
     )
@@ -178,14 +185,16 @@ def _pairs(order: int, cuts: Ints) -> Floats:
     return np.array([np.maximum(length - k, 0).sum() for k in range(order + 1)], dtype=np.float64)
 
 
-def _whitened_gram(Q: Floats, order: int, cuts: Ints) -> Floats:
+def _whitened_gram(Q: Floats, order: int, cuts: Ints, keep_first: bool) -> Floats:
     """Return the coefficients of ``a_i a_j`` in the whitened cross-product, symmetrised."""
     P = Q.shape[1]
     gram = np.zeros((order + 1, order + 1, P, P))
+    first = 0 if keep_first else order
     for start, stop in cuts:
-        if stop - start <= order:
+        if stop - start <= first:
             continue
-        lagged = [Q[start + order - j : stop - j] for j in range(order + 1)]
+        padded = np.vstack([np.zeros((order, P)), Q[start:stop]])
+        lagged = [padded[order + first - j : len(padded) - j] for j in range(order + 1)]
         for i in range(order + 1):
             for j in range(i, order + 1):
                 product = lagged[i].T @ lagged[j]
@@ -193,12 +202,13 @@ def _whitened_gram(Q: Floats, order: int, cuts: Ints) -> Floats:
     return gram
 
 
-def _edges(order: int, cuts: Ints) -> tuple[Ints, Ints]:
+def _edges(order: int, cuts: Ints, keep_first: bool) -> tuple[Ints, Ints]:
     """List the rows that zero padding adds to each segment, by the scans they combine."""
     rows = []
     for start, stop in cuts:
         length = stop - start
-        for t in [*range(order), *range(max(order, length), length + order)]:
+        head = 0 if keep_first else order
+        for t in [*range(head), *range(max(head, length), length + order)]:
             inside = [start + t - j if 0 <= t - j < length else -1 for j in range(order + 1)]
             if max(inside) >= 0:
                 rows.append(inside)

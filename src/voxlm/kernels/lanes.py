@@ -139,3 +139,40 @@ def backward(A, z):  # type: ignore[no-untyped-def]
             zj, c = z[j], A[i, j]
             for w in range(LANES):
                 zj[w] -= c[w] * zi[w]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def toeplitz_solve(gamma, w, rho):  # type: ignore[no-untyped-def]
+    """Solve the Yule-Walker equations of one lane by elimination with row exchanges."""
+    p = rho.shape[0]
+    M = np.empty((p, p + 1))
+    for i in range(p):
+        for j in range(p):
+            M[i, j] = gamma[abs(i - j), w]
+        M[i, p] = gamma[i + 1, w]
+    for j in range(p):
+        pivot = j
+        for i in range(j + 1, p):
+            if abs(M[i, j]) > abs(M[pivot, j]):
+                pivot = i
+        for c in range(p + 1):
+            M[j, c], M[pivot, c] = M[pivot, c], M[j, c]
+        for i in range(j + 1, p):
+            ratio = M[i, j] / M[j, j]
+            for c in range(j, p + 1):
+                M[i, c] -= ratio * M[j, c]
+    for i in range(p - 1, -1, -1):
+        value = M[i, p]
+        for j in range(i + 1, p):
+            value -= M[i, j] * rho[j, w]
+        rho[i, w] = value / M[i, i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cut_off(rho, bins, active):  # type: ignore[no-untyped-def]
+    """Truncate new ρ towards 0 to multiples of ``1 / bins``; 0 bins leave it as it is."""
+    if bins:
+        for j in range(rho.shape[0]):
+            for w in range(LANES):
+                if active[w]:
+                    rho[j, w] = np.trunc(rho[j, w] * bins) / bins

@@ -67,24 +67,8 @@ def fit_linear(
         segments = cut_segments(kept)
     basis = _basis(rows, order, segments)
     reduced = reduce_scans(scans, basis, kept, scaling)
-    fit = _ordinary(basis, reduced) if order == 0 else _whitened(basis, reduced, maxiter, rtol)
-    df_resid = float(basis.n_whitened - X.shape[1])
-    left_out = reduced.status != FITTED
-    fit.rho[:, left_out] = np.nan
-    fit.params[:] *= reduced.factor  # in place: these are the largest arrays there are
-    return Estimate(
-        X=rows,
-        basis=basis,
-        params=fit.params,
-        rho=fit.rho,
-        scale=fit.ssr * reduced.factor**2 / df_resid,
-        df_resid=df_resid,
-        iterations=fit.iterations,
-        converged=fit.converged & ~left_out,
-        factor=reduced.factor,
-        level=reduced.level,
-        status=reduced.status,
-    )
+    fit = ordinary(basis, reduced) if order == 0 else _whitened(basis, reduced, maxiter, rtol)
+    return estimate_of(rows, basis, reduced, fit)
 
 
 def _basis(rows: Floats, order: int, segments: Ints | None) -> LaggedBasis:
@@ -107,7 +91,8 @@ def _basis(rows: Floats, order: int, segments: Ints | None) -> LaggedBasis:
         ) from error
 
 
-def _ordinary(basis: LaggedBasis, reduced: Reduced) -> ArFit:
+def ordinary(basis: LaggedBasis, reduced: Reduced) -> ArFit:
+    """Solve ordinary least squares."""
     projection = reduced.sums.projection
     V = projection.shape[1]
     params = np.empty(projection.shape)
@@ -129,3 +114,24 @@ def _ordinary(basis: LaggedBasis, reduced: Reduced) -> ArFit:
 
 def _whitened(basis: LaggedBasis, reduced: Reduced, maxiter: int, rtol: float) -> ArFit:
     return fit_autoregressive(basis, reduced.sums, reduced.offset, maxiter, rtol)
+
+
+def estimate_of(rows: Floats, basis: LaggedBasis, reduced: Reduced, fit: ArFit) -> Estimate:
+    """Bring a fit to the units asked for; its arrays are written to."""
+    df_resid = float(basis.n_whitened - basis.n_columns)
+    left_out = reduced.status != FITTED
+    fit.rho[:, left_out] = np.nan
+    fit.params[:] *= reduced.factor  # in place: these are the largest arrays there are
+    return Estimate(
+        X=rows,
+        basis=basis,
+        params=fit.params,
+        rho=fit.rho,
+        scale=fit.ssr * reduced.factor**2 / df_resid if df_resid else np.full_like(fit.ssr, np.nan),
+        df_resid=df_resid,
+        iterations=fit.iterations,
+        converged=fit.converged & ~left_out,
+        factor=reduced.factor,
+        level=reduced.level,
+        status=reduced.status,
+    )

@@ -22,7 +22,7 @@ from voxlm.kernels.sums import Accumulator, Sums, sums_of_array
 from voxlm.models.source import Scans
 
 Floats = NDArray[np.float64]
-Scaling = Literal["percent", "grand_mean"] | None
+Scaling = Literal["percent", "grand_mean", "percent_floored", "grand_mean_floored"] | None
 
 FITTED, ZERO, CONSTANT, NOT_FINITE, MEAN_NOT_POSITIVE = range(5)
 REASONS = {
@@ -73,9 +73,11 @@ def reduce_scans(
         Design-only products, over the retained scans.
     kept : ndarray of bool, shape (T,), or None
         The retained scans; all when None.
-    scaling : {"percent", "grand_mean"} or None
+    scaling : {"percent", "grand_mean", "percent_floored", "grand_mean_floored"} or None
         ``percent``: 100·(y / mean - 1) with each voxel's mean over the retained scans;
-        ``grand_mean``: the same with the mean over all voxels that vary.
+        ``grand_mean``: the same with the mean over all voxels that vary. With ``_floored`` a mean
+        below 1 counts as 1, and the grand mean is over all finite voxels, which is how nilearn
+        scales: centred data are then multiplied by 100 instead of being refused.
 
     Returns
     -------
@@ -103,7 +105,12 @@ def _scaling(
     fitted = status == FITTED
     if scaling is None:
         return np.zeros_like(mean), np.where(fitted, 1.0, np.nan), 0.0
-    if scaling == "percent":
+    if scaling in ("percent_floored", "grand_mean_floored"):
+        usable = mean[status != NOT_FINITE]
+        grand = usable.mean() if usable.size else np.nan
+        base = np.maximum(mean if scaling == "percent_floored" else grand, 1.0)
+        base = np.where(fitted, base, np.nan)
+    elif scaling == "percent":
         _check_percent(status)
         base = np.where(fitted, mean, np.nan)
     else:

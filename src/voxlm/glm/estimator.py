@@ -1,0 +1,119 @@
+"""What every model here can do by scikit-learn's conventions, without importing scikit-learn."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import lazy_loader
+import numpy as np
+
+from voxlm.errors import VoxlmError
+
+sklearn_utils = lazy_loader.load("sklearn.utils", suppress_warning=True)
+
+
+class NotFittedError(VoxlmError, AttributeError):
+    """Something was asked of a model before its fit."""
+
+
+class Estimator:
+    """Parameters are the arguments of the constructor, stored as they are given.
+
+    ``get_params``, ``set_params``, ``sklearn.base.clone``, ``repr`` and pickling work as for
+    scikit-learn's own; nothing that is passed in is ever changed.
+    """
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the parameters and their defaults."""
+        found = inspect.signature(cls.__init__).parameters
+        return {name: one.default for name, one in found.items() if name != "self"}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; with ``deep`` also those of parameters that have some."""
+        out: dict[str, Any] = {}
+        for name in sorted(self.defaults()):
+            value = out[name] = getattr(self, name)
+            if deep and hasattr(value, "get_params") and not isinstance(value, type):
+                out |= {f"{name}__{key}": inner for key, inner in value.get_params().items()}
+        return out
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters by name and return the model."""
+        known = self.defaults()
+        for name, value in params.items():
+            outer, _, inner = name.partition("__")
+            if outer not in known:
+                raise VoxlmError(
+                    f"Invalid parameter {outer!r} for estimator {type(self).__name__}. "
+                    f"Valid parameters are: {sorted(known)}."
+                )
+            if inner:
+                getattr(self, outer).set_params(**{inner: value})
+            else:
+                setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{name}={getattr(self, name)!r}"
+            for name, default in self.defaults().items()
+            if not _same(getattr(self, name), default)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_tags__(self) -> Any:
+        utils = sklearn_utils
+        return utils.Tags(
+            estimator_type="glm",
+            target_tags=utils.TargetTags(required=False),
+            input_tags=utils.InputTags(two_d_array=False),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        raise AttributeError("every model says when it is fitted")
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
+                "appropriate arguments before using this estimator."
+            )
+
+    def _say(self, words: str) -> None:
+        if getattr(self, "verbose", 0):
+            print(f"[{type(self).__name__}.fit] {words}")
+
+
+def _same(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    try:
+        return type(value) is type(default) and bool(np.all(value == default))
+    except (TypeError, ValueError):
+        return False
+
+
+ATTRIBUTES = ("residuals", "normalized_residuals", "predicted", "SSE", "r_square", "MSE")
+
+
+def check_attribute(name: str, minimize_memory: bool, model: str) -> None:
+    """Require a known voxelwise attribute and the memory to have kept it."""
+    if name not in ATTRIBUTES:
+        raise VoxlmError(f"'attribute' must be one of {list(ATTRIBUTES)}.\n'{name}' was provided.")
+    if minimize_memory:
+        raise AttributeError(
+            "To access voxelwise attributes like R-squared, residuals, and predictions, "
+            f"the `{model}`-object needs to store there attributes. "
+            "To do so, set `minimize_memory` to `False` "
+            f"when initializing the `{model}`-object."
+        )
+
+
+def voxelwise(labels: Any, results: Any, name: str, n_scans: int | None) -> Any:
+    """Gather an attribute of grouped results, ``(n_scans, V)``, or ``(1, V)`` without scans."""
+    out = np.zeros((n_scans or 1, labels.size))
+    for label, fit in results.items():
+        out[:, labels == label] = getattr(fit, name)
+    return out

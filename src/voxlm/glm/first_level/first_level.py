@@ -1,0 +1,366 @@
+"""The first-level model: runs of one person, with nilearn's names."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import pandas as pd
+
+from voxlm.errors import ContrastError
+from voxlm.glm.contrasts import (
+    OUTPUTS,
+    Contrast,
+    contrast_of,
+    mean_contrast,
+    runs_with_effect,
+)
+from voxlm.glm.estimator import Estimator, check_attribute, voxelwise
+from voxlm.glm.first_level.planning import check_parameters, retained_scans, run_designs
+from voxlm.glm.first_level.run_glm import run_glm
+from voxlm.glm.first_level.runs import (
+    FittedRun,
+    Options,
+    fit_run,
+    standard_of,
+)
+from voxlm.glm.first_level.scaling import mean_scaling, warn_centred
+from voxlm.glm.first_level.wording import formula_of
+from voxlm.glm.masking import Masker, check_images, is_masker, make_masker
+from voxlm.glm.regression import noise_order
+from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
+from voxlm.models.reduce import ZERO
+
+__all__ = ["FirstLevelModel", "mean_scaling", "run_glm"]
+
+
+class FirstLevelModel(Estimator):
+    """A linear model of the runs of one person.
+
+    Parameters
+    ----------
+    t_r : float, optional
+        Repetition time in seconds; needed with events.
+    slice_time_ref : float
+        Moment within a repetition time, from 0 to 1, that scans stand for.
+    hrf_model : str, callable, response, list or None
+        The response; as :func:`~voxlm.glm.first_level.compute_regressor` takes it, so also a
+        function of seconds.
+    drift_model, high_pass, drift_order, fir_delays, min_onset
+        As :func:`~voxlm.glm.first_level.make_first_level_design_matrix` takes them.
+    mask_img : image, path, fitted masker, False or None
+        The voxels: False takes all, None computes a mask from the runs.
+    target_affine, target_shape : array_like, optional
+        A grid that runs and mask are brought to.
+    smoothing_fwhm : float or three, optional
+        Smoothing in millimetres.
+    memory, memory_level
+        A folder or ``joblib.Memory`` to keep fits in, used where the level is at least 1.
+    standardize : bool or str
+        ``True``, ``"zscore_sample"``, ``"zscore"`` or ``"psc"``, with ``signal_scaling=False``.
+    signal_scaling : False, 0, 1 or (0, 1)
+        Percent of the mean of each voxel (0), of each scan (1), of all data ((0, 1)).
+    noise_model : str
+        ``"ols"`` or ``"arN"``; AR(1) is binned as nilearn does it, higher orders are each voxel's.
+    verbose : int
+        Whether progress is printed.
+    n_jobs : int
+        Taken for nilearn's signature: the fit uses all cores that the process may use.
+    minimize_memory : bool
+        Whether the data are let go of; residuals, predictions and R² need them.
+    subject_label : str, optional
+        For group models.
+    random_state : object
+        Taken for nilearn's signature: nothing is drawn.
+    reports : bool
+        Taken for nilearn's signature.
+
+    Attributes
+    ----------
+    design_matrices_ : list of DataFrame
+        One a run, rows the retained scans.
+    labels_, results_ : list
+        nilearn's grouping of voxels by their noise.
+    masker_ : masker
+        Images to voxels and back; the one that was given, unchanged, if one was.
+    mask_img_, n_elements_, fir_delays_, standardize_, memory_
+        As nilearn has them.
+
+    Examples
+    --------
+    >>> FirstLevelModel(t_r=2.0, noise_model="ols")
+    FirstLevelModel(t_r=2.0, noise_model='ols')
+    """
+
+    def __init__(
+        self,
+        t_r: Any = None,
+        slice_time_ref: float = 0.0,
+        hrf_model: Any = "glover",
+        drift_model: Any = "cosine",
+        high_pass: float = 0.01,
+        drift_order: int = 1,
+        fir_delays: Any = None,
+        min_onset: float = -24,
+        mask_img: Any = None,
+        target_affine: Any = None,
+        target_shape: Any = None,
+        smoothing_fwhm: Any = None,
+        memory: Any = None,
+        memory_level: int = 1,
+        standardize: Any = False,
+        signal_scaling: Any = 0,
+        noise_model: str = "ar1",
+        verbose: int = 0,
+        n_jobs: int = 1,
+        minimize_memory: bool = True,
+        subject_label: Any = None,
+        random_state: Any = None,
+        reports: bool = True,
+    ) -> None:
+        self.t_r, self.slice_time_ref = t_r, slice_time_ref
+        self.hrf_model, self.fir_delays, self.min_onset = hrf_model, fir_delays, min_onset
+        self.drift_model, self.high_pass, self.drift_order = drift_model, high_pass, drift_order
+        self.mask_img, self.smoothing_fwhm = mask_img, smoothing_fwhm
+        self.target_affine, self.target_shape = target_affine, target_shape
+        self.memory, self.memory_level = memory, memory_level
+        self.standardize, self.signal_scaling = standardize, signal_scaling
+        self.noise_model, self.verbose, self.n_jobs = noise_model, verbose, n_jobs
+        self.minimize_memory, self.subject_label = minimize_memory, subject_label
+        self.random_state, self.reports = random_state, reports
+
+    def __str__(self) -> str:
+        return "First Level Model"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "fits_")
+
+    def fit(
+        self,
+        run_imgs: Any,
+        events: Any = None,
+        confounds: Any = None,
+        sample_masks: Any = None,
+        design_matrices: Any = None,
+        bins: int = 100,
+    ) -> FirstLevelModel:
+        """Fit the model.
+
+        Parameters
+        ----------
+        run_imgs : image or list of images
+            Paths, nibabel images or surface images.
+        events : DataFrame, path, or list of them
+            One a run; see :func:`~voxlm.glm.first_level.make_first_level_design_matrix`. A
+            ``modulation`` that varies within a condition has a regressor of its own beside the
+            condition's, called ``condition*modulation``.
+        confounds : DataFrame, ndarray, path, or list of them, optional
+            One a run, a row a scan.
+        sample_masks : array_like or list of them, optional
+            The scans retained in each run; they then count as consecutive.
+        design_matrices : DataFrame, path, or list of them, optional
+            Instead of events and confounds.
+        bins : int
+            AR(1) coefficients are cut off to multiples of ``1 / bins``.
+
+        Returns
+        -------
+        FirstLevelModel
+            Itself.
+        """
+        check_parameters(self)
+        runs = check_images(run_imgs, "run_imgs")
+        options = self._options(bins)
+        designs, planned = run_designs(self, runs, events, confounds, design_matrices)
+        masks = retained_scans(runs, sample_masks)
+        masker = make_masker(
+            runs, self.mask_img, "epi", self.smoothing_fwhm, self.target_affine, self.target_shape
+        )
+        fits = []
+        for k, image in enumerate(runs):
+            self._say(f"Computing run {k + 1} out of {len(runs)} runs.")
+            if masks is not None:
+                designs[k] = designs[k].iloc[masks[k]]
+            fits.append(fit_run(image, masker, designs[k], masks[k] if masks else None, options))
+        self._keep(fits, designs, masker)
+        self.planned_ = planned
+        return self
+
+    def _keep(self, fits: list[FittedRun], designs: list[pd.DataFrame], masker: Masker) -> None:
+        for name in ("labels_", "results_", "residuals_", "predicted_", "r_square_"):
+            self.__dict__.pop(name, None)
+        self.fits_, self.design_matrices_, self._masker = fits, designs, masker
+        self.masker_ = self.mask_img if is_masker(self.mask_img) else masker
+        self.fir_delays_ = [0] if self.fir_delays is None else self.fir_delays
+        self.standardize_ = standard_of(self.standardize, self.signal_scaling)
+        self.memory_ = self.memory
+        for k, fit in enumerate(fits):
+            if not fit.estimate.df_resid > 0:
+                warn(
+                    f"run {k}: the design matrix leaves no degrees of freedom "
+                    f"({designs[k].shape[1]} columns, {len(designs[k])} scans), so there are no "
+                    "statistics",
+                    UserWarning,
+                    stacklevel=3,
+                )
+        self.n_elements_ = masker.n_elements_
+        if (
+            self.signal_scaling is not False
+            and self.signal_scaling == 0
+            and any((fit.estimate.status == ZERO).any() for fit in fits)
+        ):
+            warn_centred()
+
+    @property
+    def mask_img_(self) -> Any:
+        """The mask as an image."""
+        self._check_fitted()
+        return self._masker.mask_img_
+
+    def _options(self, bins: int) -> Options:
+        return Options(
+            noise_order(self.noise_model),
+            bins,
+            self.signal_scaling,
+            standard_of(self.standardize, self.signal_scaling),
+            not self.minimize_memory,
+            self.memory if self.memory_level else None,
+        )
+
+    def compute_contrast(
+        self, contrast_def: Any, stat_type: str | None = None, output_type: str = "z_score"
+    ) -> Any:
+        """Test a contrast; over several runs, the mean effect (fixed effects).
+
+        Parameters
+        ----------
+        contrast_def : str, ndarray, or a list of them, one a run
+            A text such as ``"face - house"``, weights ``(P,)`` (t), or rows ``(Q, P)`` (F). Weights
+            shorter than the design are filled up with zeros, with a warning. A run whose weights
+            are all zero is left out, with a warning.
+        stat_type : {"t", "F"}, optional
+            t for one row and F for several where left out.
+        output_type : {"z_score", "stat", "p_value", "effect_size", "effect_variance", "all"}
+            Which map; ``"all"`` for a dict of all of them. p is one-sided for t.
+
+        Returns
+        -------
+        image or dict of images
+            NaN at voxels that could not be fitted (constant or not finite).
+        """
+        self._check_fitted()
+        weights = self._weights(contrast_def)
+        check_one_of(output_type, [*OUTPUTS, "all"], "output_type")
+        runs = runs_with_effect(weights)
+        contrast = mean_contrast(
+            [
+                contrast_of(
+                    self.fits_[k].estimate,
+                    weights[k],
+                    stat_type,
+                    [str(name) for name in self.design_matrices_[k].columns],
+                )
+                for k in runs
+            ]
+        )
+        return contrast_images(contrast, output_type, self._masker, str(weights))
+
+    def _weights(self, contrast_def: Any) -> list[Any]:
+        """Return the weights of each run."""
+        if isinstance(contrast_def, str | np.ndarray):
+            given = [contrast_def]
+        elif isinstance(contrast_def, list | tuple):
+            given = list(contrast_def)
+        else:
+            raise ContrastError(
+                "contrast_def must be an array or str or list of (array or str). "
+                f"Got {type(contrast_def).__name__}"
+            )
+        n_runs = len(self.fits_)
+        if len(given) == 1 and n_runs > 1:
+            warn(
+                f"The same contrast will be used for all {n_runs} runs. If the design matrices "
+                "are not the same for all runs, (for example with different column names or "
+                "column order across runs) you should pass contrast as an expression using the "
+                "name of the conditions as they appear in the design matrices.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            given = given * n_runs
+        elif len(given) != n_runs:
+            verb = "are" if n_runs > 1 else "is"
+            noun = "runs" if n_runs > 1 else "run"
+            raise ContrastError(
+                f"{len(given)} contrasts given, while there {verb} {n_runs} {noun}."
+            )
+        columns = [frame.columns.tolist() for frame in self.design_matrices_]
+        return [
+            expression_to_contrast_vector(one, names) if isinstance(one, str) else one
+            for one, names in zip(given, columns, strict=True)
+        ]
+
+    @cached_property
+    def labels_(self) -> list[Any]:
+        """The noise label of each voxel, one array a run."""
+        self._check_fitted()
+        return [labels for labels, _ in self._groups]
+
+    @cached_property
+    def results_(self) -> list[Any]:
+        """Results by label, one dict a run."""
+        self._check_fitted()
+        return [results for _, results in self._groups]
+
+    @property
+    def _groups(self) -> list[Any]:
+        return [fit.groups() for fit in self.fits_]
+
+    def _get_element_wise_model_attribute(
+        self, attribute: str, result_as_time_series: bool
+    ) -> list[Any]:
+        """Return an attribute of the results as images, one a run."""
+        self._check_fitted()
+        check_attribute(attribute, self.minimize_memory, "FirstLevelModel")
+        out = []
+        for frame, labels, results in zip(
+            self.design_matrices_, self.labels_, self.results_, strict=True
+        ):
+            n = len(frame) if result_as_time_series else None
+            values = voxelwise(labels, results, attribute, n)
+            out.append(self._masker.inverse_transform(values))
+        return out
+
+    @cached_property
+    def residuals_(self) -> list[Any]:
+        """Data less predictions, one image a run."""
+        return self._get_element_wise_model_attribute("residuals", True)
+
+    @cached_property
+    def predicted_(self) -> list[Any]:
+        """Predictions, one image a run."""
+        return self._get_element_wise_model_attribute("predicted", True)
+
+    @cached_property
+    def r_square_(self) -> list[Any]:
+        """Share of variation explained, one image a run."""
+        return self._get_element_wise_model_attribute("r_square", False)
+
+    @property
+    def formula(self) -> str:
+        """The formula that says the same in this package's own language."""
+        self._check_fitted()
+        return formula_of(self)
+
+
+def contrast_images(contrast: Contrast, output_type: str, masker: Masker, text: str) -> Any:
+    """Return the maps of a contrast as images."""
+    wanted = OUTPUTS if output_type == "all" else (output_type,)
+    images = {}
+    for name in wanted:
+        image = masker.inverse_transform(getattr(contrast, name)())
+        if hasattr(image, "header"):
+            image.header["descrip"] = f"{name} of contrast {text}"[:79]
+        images[name] = image
+    return images if output_type == "all" else images[output_type]

@@ -1,0 +1,314 @@
+"""Images to voxels and back, for the models: what nilearn's maskers do here.
+
+Axes: T scans, V voxels or vertices, X Y Z a grid.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxlm.errors import DataError, VoxlmError
+from voxlm.glm.faults import InputTypeError
+from voxlm.images.background import background_mask
+from voxlm.images.exact import ExactScans
+from voxlm.images.mask import epi_mask, largest_part, mean_volume, read_mask
+from voxlm.images.opening import Opened, is_image, open_image
+from voxlm.images.resample import Grid, resample, target_grid
+from voxlm.images.scans import ImageScans, Scans, array_scans
+from voxlm.images.smoothing import check_fwhm
+from voxlm.images.space import Volume
+
+AGREE = 0.5  # share of the runs that must have a voxel
+Fwhm = tuple[float, float, float] | None
+
+
+def is_surface(thing: object) -> bool:
+    """Tell whether something is data on the vertices of meshes, as nilearn's ``SurfaceImage``."""
+    return hasattr(thing, "mesh") and hasattr(getattr(thing, "data", None), "parts")
+
+
+def is_volume(thing: object) -> bool:
+    """Tell whether something is a path or a nibabel image."""
+    return isinstance(thing, str | os.PathLike) or is_image(thing)
+
+
+def opened(image: Any, role: str) -> Opened:
+    """Open an image as far as its header."""
+    if isinstance(image, str | os.PathLike) and not Path(image).expanduser().exists():
+        raise DataError(f"File not found: '{os.fspath(image)}' ({role})")
+    return open_image(image, role)
+
+
+def is_masker(thing: object) -> bool:
+    """Tell whether something is a masker, nilearn's or ours."""
+    return hasattr(thing, "transform") and hasattr(thing, "inverse_transform")
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeMasker:
+    """The voxels of a mask, smoothed and resampled on the way in.
+
+    Parameters
+    ----------
+    space : Volume
+        The grid and the mask on it.
+    fwhm : tuple of float or None
+        Smoothing in millimetres.
+    """
+
+    space: Volume
+    fwhm: Fwhm = None
+
+    @property
+    def mask_img_(self) -> Any:
+        """The mask as an image of 0 and 1."""
+        return nib.Nifti1Image(self.space.mask.astype(np.int8), self.space.affine)
+
+    @property
+    def affine_(self) -> NDArray[np.float64]:
+        """Voxel indices to millimetres."""
+        return self.space.affine
+
+    @property
+    def n_elements_(self) -> int:
+        """Number of voxels in the mask, V."""
+        return self.space.n_voxels
+
+    def scans(self, image: Any, kept: NDArray[np.bool_] | None = None) -> Scans:
+        """Return an image as a source of rows, read when it is asked for them."""
+        source = opened(image, "bold")
+        grid = Grid(self.space.shape, self.space.affine)
+        elsewhere = not Grid(source.grid, source.affine).same(grid)
+        plain = source.dtype != np.float64 and (source.slope, source.inter) == (1.0, 0.0)
+        if elsewhere or (self.fwhm is not None and not plain):
+            return ExactScans(source, self.space, None, self.fwhm)
+        return ImageScans(source, self.space, None, self.fwhm, kept)
+
+    def transform(self, imgs: Any, sample_mask: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the voxels of one image or of a list, shape ``(V,)`` or ``(T, V)``."""
+        if isinstance(imgs, list | tuple):
+            return np.vstack([np.atleast_2d(self.transform(image)) for image in imgs])
+        rows = self.scans(imgs).read(np.arange(self.n_elements_))
+        if sample_mask is not None:
+            rows = rows[np.asarray(sample_mask)]
+        one = len(opened(imgs, "image").shape) == 3
+        return rows[0] if one else rows
+
+    def inverse_transform(self, values: ArrayLike) -> Any:
+        """Return values ``(V,)`` or ``(K, V)`` as an image, 0 outside the mask."""
+        data = np.asarray(values, dtype=np.float64)
+        if data.shape[-1] != self.n_elements_ or data.ndim > 2:
+            raise DataError(f"values of shape {data.shape} do not fit {self.n_elements_} voxels")
+        full = np.zeros(self.space.shape + data.shape[:-1])
+        full[self.space.mask] = data.T
+        return nib.Nifti1Image(full, self.space.affine)
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceMasker:
+    """The vertices of a mask on meshes.
+
+    Parameters
+    ----------
+    template : SurfaceImage
+        An image on the meshes.
+    parts : dict of ndarray of bool
+        The mask of each part, ``left`` and ``right``.
+    """
+
+    template: Any
+    parts: dict[str, NDArray[np.bool_]]
+
+    @property
+    def mask_img_(self) -> Any:
+        """The mask as an image of booleans."""
+        return type(self.template)(mesh=self.template.mesh, data=dict(self.parts))
+
+    @property
+    def n_elements_(self) -> int:
+        """Number of vertices in the mask, V."""
+        return sum(int(part.sum()) for part in self.parts.values())
+
+    def scans(self, image: Any, kept: NDArray[np.bool_] | None = None) -> Scans:  # noqa: ARG002
+        """Return an image as a source of rows."""
+        return array_scans(np.atleast_2d(self.transform(image)))
+
+    def transform(self, imgs: Any, sample_mask: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the vertices of one image or of a list, shape ``(V,)`` or ``(T, V)``."""
+        if isinstance(imgs, list | tuple):
+            return np.vstack([np.atleast_2d(self.transform(image)) for image in imgs])
+        check_same_mesh(self.template, imgs)
+        picked = [imgs.data.parts[name][mask] for name, mask in self.parts.items()]
+        rows = np.nan_to_num(np.concatenate(picked, axis=0).T)
+        return rows if sample_mask is None else rows[np.asarray(sample_mask)]
+
+    def inverse_transform(self, values: ArrayLike) -> Any:
+        """Return values ``(V,)`` or ``(K, V)`` as an image, 0 outside the mask."""
+        data = np.asarray(values, dtype=np.float64)
+        parts, start = {}, 0
+        for name, mask in self.parts.items():
+            stop = start + int(mask.sum())
+            full = np.zeros(mask.shape + data.shape[:-1])
+            full[mask] = data[..., start:stop].T
+            parts[name], start = full, stop
+        return type(self.template)(mesh=self.template.mesh, data=parts)
+
+
+Masker = VolumeMasker | SurfaceMasker
+
+
+def make_masker(
+    imgs: Sequence[Any],
+    mask: Any,
+    strategy: str,
+    smoothing_fwhm: Any = None,
+    target_affine: Any = None,
+    target_shape: Any = None,
+) -> Masker:
+    """Return the masker that images and a model's parameters ask for.
+
+    Parameters
+    ----------
+    imgs : sequence of images
+        All of them, for a mask that is computed.
+    mask : image, path, fitted masker, False or None
+        False takes every voxel; None computes a mask.
+    strategy : {"epi", "background"}
+        How to compute one.
+    smoothing_fwhm, target_affine, target_shape
+        As the models have them. Of a masker that is given, its own smoothing is used where the
+        model has none; the masker itself is never changed.
+
+    Returns
+    -------
+    VolumeMasker or SurfaceMasker
+    """
+    fwhm, given = smoothing_fwhm, mask
+    if is_masker(mask):
+        given = getattr(mask, "mask_img_", None)
+        if not hasattr(mask, "mask_img_"):
+            name = type(mask).__name__
+            raise VoxlmError(
+                f"This {name} instance is not fitted yet: mask_img={name}() knows no mask; "
+                f"call its fit() first"
+            )
+        fwhm = getattr(mask, "smoothing_fwhm", None) if fwhm is None else fwhm
+    check_kinds(given, imgs[0])
+    if is_surface(imgs[0]):
+        return _surface_masker(imgs[0], given)
+    sources = [opened(image, "bold") for image in imgs]
+    check_same_grid(sources)
+    grid = Grid(sources[0].grid, sources[0].affine)
+    if given is not None and given is not False:
+        inside, grid = _given_mask(given)
+    elif given is False:
+        inside = np.ones(grid.shape, dtype=np.bool_)
+    else:
+        inside = _computed_mask(sources, strategy)
+    wanted = target_grid(grid, target_affine, target_shape)
+    if not wanted.same(grid):
+        inside = resample(inside.astype(np.float64), grid, wanted, order=0) > 0.5
+    return VolumeMasker(Volume(inside, wanted.affine, sources[0].header), check_fwhm(fwhm))
+
+
+def _given_mask(mask: Any) -> tuple[NDArray[np.bool_], Grid]:
+    source = opened(mask, "mask_img")
+    if len(source.shape) > 3 and source.shape[3] != 1:
+        raise DataError(f"a mask has three axes, mask_img has {source.shape}")
+    return read_mask(source), Grid(source.grid, source.affine)
+
+
+def _computed_mask(sources: Sequence[Opened], strategy: str) -> NDArray[np.bool_]:
+    if strategy == "background":
+        return background_mask(np.mean([mean_volume(source) for source in sources], axis=0))
+    masks = [epi_mask(mean_volume(source)) for source in sources]
+    common = np.mean(masks, axis=0) > AGREE
+    if not common.any():
+        raise DataError("the masks computed for the runs have no voxel in common; give mask_img")
+    return largest_part(common)
+
+
+def _surface_masker(template: Any, mask: Any) -> SurfaceMasker:
+    if mask is None or mask is False:
+        parts = {
+            name: np.ones(np.shape(part)[0], dtype=np.bool_)
+            for name, part in template.data.parts.items()
+        }
+    else:
+        check_same_mesh(mask, template)
+        parts = {n: np.ravel(part).astype(np.bool_) for n, part in mask.data.parts.items()}
+    return SurfaceMasker(template, parts)
+
+
+def check_kinds(mask: Any, image: Any) -> None:
+    """Require that a mask and an image are both volumes or both surfaces."""
+    if mask is None or mask is False:
+        return
+    if is_surface(mask) != is_surface(image):
+        raise InputTypeError(
+            "Mask and input images must be of compatible types.\n"
+            f"Got mask of type: {type(mask).__name__}, image of type: {type(image).__name__}"
+        )
+
+
+def check_same_mesh(one: Any, other: Any) -> None:
+    """Require that two surface images have the same numbers of vertices in the same parts."""
+    here = {name: part.n_vertices for name, part in one.mesh.parts.items()}
+    there = {name: part.n_vertices for name, part in other.mesh.parts.items()}
+    if set(here) != set(there):
+        raise VoxlmError(f"PolyMeshes do not have the same keys: {sorted(here)}, {sorted(there)}")
+    if here != there:
+        raise VoxlmError(f"Number of vertices do not match for between meshes: {here}, {there}")
+
+
+def check_same_grid(sources: Sequence[Opened]) -> None:
+    """Require that all images lie on one grid."""
+    first = Grid(sources[0].grid, sources[0].affine)
+    wrong = [
+        f"- {k}: shape {s.grid}, affine\n{s.affine}"
+        for k, s in enumerate(sources)
+        if not Grid(s.grid, s.affine).same(first)
+    ]
+    if wrong:
+        raise DataError(
+            "Following field of view errors were detected: these images do not lie on the grid "
+            f"of image 0, shape {first.shape}, affine\n{first.affine}\n" + "\n".join(wrong)
+        )
+
+
+def check_images(imgs: Any, name: str) -> list[Any]:
+    """Return one image or a list of them as a list, refusing what is no image."""
+    listed = list(imgs) if isinstance(imgs, list | tuple) else [imgs]
+    if not listed or not all(is_volume(image) or is_surface(image) for image in listed):
+        kinds = [type(image).__name__ for image in listed]
+        raise InputTypeError(
+            f"'{name}' must be a single instance / a list of any of the following:\n"
+            f"- string\n- pathlib.Path\n- NiftiImage\n- SurfaceImage\nGot: {kinds}"
+        )
+    if any(is_surface(image) for image in listed):
+        for image in listed[1:]:
+            if not is_surface(image):
+                raise InputTypeError(f"'{name}' mixes surfaces and volumes")
+            check_same_mesh(listed[0], image)
+    return listed
+
+
+def n_scans_of(image: Any) -> int:
+    """Return the number of scans of an image."""
+    if is_surface(image):
+        shapes = [np.shape(part) for part in image.data.parts.values()]
+        return int(shapes[0][1]) if len(shapes[0]) > 1 else 1
+    return opened(image, "bold").n_scans
+
+
+def stack(masker: Masker, imgs: Iterable[Any]) -> NDArray[np.float64]:
+    """Return single maps as rows, NaN kept, shape ``(N, V)``."""
+    return np.vstack([np.atleast_2d(masker.transform(image)) for image in imgs])

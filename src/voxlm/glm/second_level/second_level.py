@@ -1,0 +1,293 @@
+"""The second-level model: maps of a group, with nilearn's names.
+
+Axes: N maps, P columns, V voxels.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.errors import ContrastError, DataError
+from voxlm.glm.contrasts import OUTPUTS, contrast_of
+from voxlm.glm.estimator import Estimator, check_attribute, voxelwise
+from voxlm.glm.faults import InputTypeError
+from voxlm.glm.first_level.design_matrix import make_second_level_design_matrix, warn_if_singular
+from voxlm.glm.first_level.first_level import FirstLevelModel, contrast_images
+from voxlm.glm.first_level.runs import FittedRun, fit_array
+from voxlm.glm.first_level.wording import quoted
+from voxlm.glm.masking import check_kinds, is_masker, make_masker, stack
+from voxlm.glm.second_level.inputs import check_confounds, check_input, maps_of, n_maps, subjects_of
+from voxlm.glm.tables import load_table
+from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
+from voxlm.models.reduce import NOT_FINITE
+
+
+class SecondLevelModel(Estimator):
+    """A linear model of one map a subject.
+
+    Parameters
+    ----------
+    mask_img : image, path, fitted masker, False or None
+        The voxels; where None, those whose mean differs from the background.
+    target_affine, target_shape : array_like, optional
+        A grid that maps and mask are brought to.
+    smoothing_fwhm : float or three, optional
+        Smoothing in millimetres.
+    memory, memory_level
+        Taken for nilearn's signature: a fit is kept by the model itself, and contrasts share it.
+    verbose : int
+        Whether progress is printed.
+    n_jobs : int
+        Taken for nilearn's signature: the fit uses all cores that the process may use.
+    minimize_memory : bool
+        Whether the data are let go of; residuals, predictions and R² need them.
+    reports : bool
+        Taken for nilearn's signature.
+
+    Attributes
+    ----------
+    design_matrix_ : DataFrame
+        The design.
+    second_level_input_, confounds_, masker_, mask_img_, n_elements_, labels_, results_
+        As nilearn has them; the last two after a contrast.
+
+    Examples
+    --------
+    >>> SecondLevelModel(smoothing_fwhm=5.0)
+    SecondLevelModel(smoothing_fwhm=5.0)
+    """
+
+    def __init__(
+        self,
+        mask_img: Any = None,
+        target_affine: Any = None,
+        target_shape: Any = None,
+        smoothing_fwhm: Any = None,
+        memory: Any = None,
+        memory_level: int = 1,
+        verbose: int = 0,
+        n_jobs: int = 1,
+        minimize_memory: bool = True,
+        reports: bool = True,
+    ) -> None:
+        self.mask_img, self.smoothing_fwhm = mask_img, smoothing_fwhm
+        self.target_affine, self.target_shape = target_affine, target_shape
+        self.memory, self.memory_level = memory, memory_level
+        self.verbose, self.n_jobs = verbose, n_jobs
+        self.minimize_memory, self.reports = minimize_memory, reports
+
+    def __str__(self) -> str:
+        return "Second Level Model"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "second_level_input_")
+
+    def fit(
+        self, second_level_input: Any, confounds: Any = None, design_matrix: Any = None
+    ) -> SecondLevelModel:
+        """Take the maps and the design; the regression is made when a contrast asks for it.
+
+        Parameters
+        ----------
+        second_level_input : DataFrame, list, Series or image
+            Maps (a list of images, or one image of four axes), with a design; fitted first-level
+            models; or a table with ``subject_label``, ``map_name``, ``effects_map_path``.
+        confounds : DataFrame, optional
+            ``subject_label`` and numbers, for models and tables.
+        design_matrix : DataFrame or path, optional
+            One row a map; by default confounds and an intercept.
+
+        Returns
+        -------
+        SecondLevelModel
+            Itself.
+        """
+        design = _check_design(design_matrix)
+        given = check_input(second_level_input, confounds is not None, design is not None)
+        check_confounds(confounds)
+        self._say("Fitting second level model.")
+        if design is None:
+            design = make_second_level_design_matrix(subjects_of(given), confounds)
+        else:
+            warn_if_singular(design.to_numpy(dtype=np.float64), list(design.columns))
+        count = n_maps(given)
+        if count is not None:
+            _check_rows(count, design)
+        masker = self._make_masker(given)
+        for name in ("residuals_", "predicted_", "r_square_"):
+            self.__dict__.pop(name, None)
+        self.second_level_input_, self.confounds_, self.design_matrix_ = given, confounds, design
+        self._masker = masker
+        self.masker_ = self.mask_img if is_masker(self.mask_img) else masker
+        self.n_elements_ = masker.n_elements_
+        self.labels_: Any = None
+        self.results_: Any = None
+        self._fits: dict[Any, FittedRun] = {}
+        return self
+
+    def _make_masker(self, given: Any) -> Any:
+        mask = self.mask_img
+        if isinstance(given, pd.DataFrame):
+            imgs = [given["effects_map_path"][0]]
+        elif isinstance(given[0], FirstLevelModel):
+            imgs = [given[0].mask_img_]
+            check_kinds(None if is_masker(mask) else mask, imgs[0])
+            mask = imgs[0] if mask is None else mask
+        else:
+            imgs = given
+        return make_masker(
+            imgs, mask, "background", self.smoothing_fwhm, self.target_affine, self.target_shape
+        )
+
+    @property
+    def mask_img_(self) -> Any:
+        """The mask as an image."""
+        self._check_fitted()
+        return self._masker.mask_img_
+
+    def compute_contrast(
+        self,
+        second_level_contrast: Any = None,
+        first_level_contrast: Any = None,
+        second_level_stat_type: str | None = None,
+        output_type: str = "z_score",
+    ) -> Any:
+        """Test a contrast of the group design.
+
+        Parameters
+        ----------
+        second_level_contrast : str, array_like or None
+            A text such as ``"group1 - group2"``, weights ``(P,)`` (t), or rows ``(Q, P)`` (F). May
+            be left out where the design has one column.
+        first_level_contrast : str or array_like
+            For first-level models the contrast whose effects are taken; for tables the
+            ``map_name``.
+        second_level_stat_type : {"t", "F"}, optional
+            t for one row and F for several where left out.
+        output_type : {"z_score", "stat", "p_value", "effect_size", "effect_variance", "all"}
+            Which map; ``"all"`` for a dict of all of them. p is one-sided for t.
+
+        Returns
+        -------
+        image or dict of images
+            NaN at voxels that some map lacks (NaN) or where all maps agree.
+        """
+        self._check_fitted()
+        models = isinstance(self.second_level_input_, list) and isinstance(
+            self.second_level_input_[0], FirstLevelModel
+        )
+        if models and first_level_contrast is None:
+            raise DataError(
+                "If 'second_level_input' was a list of FirstLevelModel, then first_level_contrast "
+                "is mandatory. It corresponds to the second_level_contrast argument of the "
+                "compute_contrast method of FirstLevelModel."
+            )
+        weights = self._weights(second_level_contrast)
+        check_one_of(output_type, [*OUTPUTS, "all"], "output_type")
+        if second_level_stat_type is not None:
+            check_one_of(second_level_stat_type, ["t", "F"], "stat_type")
+        fit = self._fit_maps(first_level_contrast)
+        self.labels_, self.results_ = fit.groups()
+        for name in ("residuals_", "predicted_", "r_square_"):
+            self.__dict__.pop(name, None)
+        names = [str(name) for name in self.design_matrix_.columns]
+        contrast = contrast_of(fit.estimate, weights, second_level_stat_type, names)
+        return contrast_images(contrast, output_type, self._masker, str(weights))
+
+    def _weights(self, spec: Any) -> NDArray[np.float64]:
+        names = self.design_matrix_.columns.tolist()
+        if spec is None:
+            if len(names) > 1:
+                raise ContrastError(
+                    f"No second-level contrast is specified. The design has the columns {names}"
+                )
+            return np.ones(1)
+        if isinstance(spec, str):
+            return expression_to_contrast_vector(spec, names)
+        weights = np.asarray(spec, dtype=np.float64)
+        if not weights.size or np.all(weights == 0):
+            raise ContrastError(
+                "Contrast is null. Second_level_contrast must be a valid contrast vector, a "
+                "list/array of 0s and 1s, a string, or a string expression."
+            )
+        return weights
+
+    def _fit_maps(self, first_level_contrast: Any) -> FittedRun:
+        """Fit the design to the maps of a first-level contrast, once."""
+        key = str(first_level_contrast)
+        if key in self._fits:
+            return self._fits[key]
+        maps = maps_of(self.second_level_input_, first_level_contrast)
+        Y = stack(self._masker, maps)
+        _check_rows(len(Y), self.design_matrix_)
+        found = fit_array(Y, self.design_matrix_.to_numpy(dtype=np.float64), 0, 0)
+        lost = int((found.status == NOT_FINITE).sum())
+        if lost:
+            warn(
+                f"{lost} of {Y.shape[1]} voxels are NaN in some map and have no result: "
+                "a map without a value is not a map of 0",
+                UserWarning,
+                stacklevel=3,
+            )
+        self._fits = {key: FittedRun(found, None if self.minimize_memory else Y)}
+        return self._fits[key]
+
+    def _get_element_wise_model_attribute(self, attribute: str, result_as_time_series: bool) -> Any:
+        """Return an attribute of the results as an image."""
+        self._check_fitted()
+        check_attribute(attribute, self.minimize_memory, "SecondLevelModel")
+        if self.labels_ is None:
+            raise DataError("The model has no results. No contrast has been computed yet.")
+        n = len(self.design_matrix_) if result_as_time_series else None
+        return self._masker.inverse_transform(voxelwise(self.labels_, self.results_, attribute, n))
+
+    @cached_property
+    def residuals_(self) -> Any:
+        """Maps less predictions."""
+        return self._get_element_wise_model_attribute("residuals", True)
+
+    @cached_property
+    def predicted_(self) -> Any:
+        """Predicted maps."""
+        return self._get_element_wise_model_attribute("predicted", True)
+
+    @cached_property
+    def r_square_(self) -> Any:
+        """Share of variation explained."""
+        return self._get_element_wise_model_attribute("r_square", False)
+
+    @property
+    def formula(self) -> str:
+        """The formula that says the same in this package's own language."""
+        self._check_fitted()
+        names = [str(name) for name in self.design_matrix_.columns]
+        words = [quoted(name) for name in names if name not in ("intercept", "constant")]
+        head = ["1"] if len(words) < len(names) else ["0"]
+        return f"effect ~ {' + '.join([*head, *words])}"
+
+
+def _check_design(design: Any) -> pd.DataFrame | None:
+    if design is None:
+        return None
+    if not isinstance(design, str | os.PathLike | pd.DataFrame):
+        raise InputTypeError(
+            "'design_matrix' must be a str, pathlib.Path or a pandas.DataFrame.\n"
+            f"Got {type(design).__name__}"
+        )
+    table: pd.DataFrame = load_table(design, "design_matrix")
+    return table
+
+
+def _check_rows(n_maps: int, design: pd.DataFrame) -> None:
+    if n_maps != len(design):
+        raise DataError(
+            "'design_matrix' does not match the number of maps considered. "
+            f"{len(design)} rows in design matrix do not match with {n_maps} maps."
+        )
