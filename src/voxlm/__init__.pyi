@@ -5,10 +5,14 @@ from .analysis.design import Design as Design
 from .analysis.explain import explain as explain
 from .analysis.firstlevel import design as design
 from .analysis.firstlevel import glsar as glsar
-from .analysis.firstlevel import lm as lm
 from .analysis.fit import Fit as Fit
 from .analysis.fixed import FixedEffects as FixedEffects
+from .analysis.group import lmer as lmer
+from .analysis.group import meta as meta
+from .analysis.groupfit import GroupFit as GroupFit
+from .analysis.lm import lm as lm
 from .analysis.verdict import Verdict as Verdict
+from .bids.maps import Maps as Maps
 from .bids.run import Run as Run
 from .contrasts.means import emm as emm
 from .design.columns import Column as Column

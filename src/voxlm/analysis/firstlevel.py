@@ -63,61 +63,6 @@ def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
 
 
 @overload
-def lm(formula: str | Columns, data: Run, *, hrf: Any = ..., progress: bool = ...) -> Fit: ...
-@overload
-def lm(
-    formula: str | Columns,
-    data: Sequence[Run],
-    *,
-    hrf: Any = ...,
-    stack: Literal[False] = ...,
-    progress: bool = ...,
-) -> FixedEffects: ...
-@overload
-def lm(
-    formula: str | Columns,
-    data: Sequence[Run],
-    *,
-    hrf: Any = ...,
-    stack: Literal[True],
-    progress: bool = ...,
-) -> Fit: ...
-def lm(
-    formula: str | Columns,
-    data: Run | Sequence[Run],
-    *,
-    hrf: Any = "spm",
-    stack: bool = False,
-    progress: bool = False,
-) -> Fit | FixedEffects:
-    """Fit by ordinary least squares at every voxel.
-
-    Parameters
-    ----------
-    formula : str or Design
-        For instance ``"y ~ face + house + motion"``, or a design made before.
-    data : Run or list of Run
-        One run, or several.
-    hrf : str or HRF
-        The response of event terms that carry no tag of their own.
-    stack : bool
-        What to do with several runs. False: one fit a run, combined by fixed effects. True: one
-        model of all of them, with task effects in common and confounds, drift and constant a run.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    Fit, or FixedEffects for a list that is not stacked
-
-    Notes
-    -----
-    Equal to ``statsmodels`` OLS at every voxel.
-    """
-    return _fit(formula, data, hrf, Noise("lm", 0, 1, 0.0), stack, progress)
-
-
-@overload
 def glsar(
     formula: str | Columns,
     data: Run,
@@ -199,10 +144,10 @@ def glsar(
     order, maxiter = whole(order, "order", "; for 0 use lm"), whole(maxiter, "maxiter")
     if not real(rtol) or not rtol >= 0:
         raise DataError(f"rtol is a number of at least 0, got {rtol!r}")
-    return _fit(formula, data, hrf, Noise("glsar", order, maxiter, rtol), stack, progress)
+    return fit_runs(formula, data, hrf, Noise("glsar", order, maxiter, rtol), stack, progress)
 
 
-def _fit(
+def fit_runs(
     formula: str | Columns,
     data: Run | Sequence[Run],
     hrf: Any,
