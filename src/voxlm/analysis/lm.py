@@ -124,12 +124,8 @@ def lm(
         _forbid("maps", {"hrf": hrf != "spm", "stack": stack, "progress": progress})
         fitted: GroupFit = group.lm_maps(formula, data, **for_maps)
         return fitted
-    given = {
-        name: value not in (None, "nonrobust")
-        for name, value in for_maps.items()
-        if name != "weights"
-    }
-    _forbid("runs", given | {"weights": weights is not None})
+    given = {name: value is not None for name, value in for_maps.items()}
+    _forbid("runs", given | {"cov_type": cov_type != "nonrobust"})
     return fit_runs(formula, data, hrf, Noise("lm", 0, 1, 0.0), stack, progress)
 
 
