@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.analysis.options import share
+from voxlm.analysis.permuting import Resampling
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.verdict import Verdict, decide
 from voxlm.contrasts.estimable import check_estimable
@@ -19,6 +20,7 @@ from voxlm.contrasts.statmap import StatMap, test
 from voxlm.design.columns import Design
 from voxlm.errors import DataError, did_you_mean
 from voxlm.images.space import Space
+from voxlm.inference.ari import AllResolution, ari
 from voxlm.kernels.tails import t_isf
 from voxlm.models.estimate import Estimate
 
@@ -39,11 +41,14 @@ class Contrast:
         The numbers.
     space : Space
         Where the voxels lie.
+    resampling : Resampling, optional
+        The maps behind a group contrast, for corrections that permute them.
     """
 
     hypothesis: Hypothesis
     result: StatMap
     space: Space
+    resampling: Resampling | None = None
 
     @property
     def text(self) -> str:
@@ -157,21 +162,47 @@ class Contrast:
             written.append(self.space.write(path, self.values(name), intent=intent, df=df))
         return written
 
-    def correct(self, method: str = "fdr", alpha: float = 0.05) -> Verdict:
+    def correct(self, method: str = "fdr", alpha: float = 0.05, **options: Any) -> Verdict:
         """Decide which voxels are significant.
 
         Parameters
         ----------
-        method : {"fdr", "bonferroni", "holm", "fdr_by", "none"}
-            ``fdr`` is Benjamini and Hochberg's.
+        method : str
+            ``"fdr"`` is Benjamini and Hochberg's; ``"fdr_by"``, ``"bonferroni"``, ``"holm"``,
+            ``"none"``. By permutation of the maps of a group: ``"maxt"``, ``"maxt_step"``
+            (step-down), ``"cluster_extent"``, ``"cluster_mass"``, ``"tfce"``.
         alpha : float
             The error rate to hold.
+        **options
+            For permutations: ``n_perm`` (5,000), ``seed``, ``blocks`` (labels or a column's name),
+            ``forming_p`` (0.001), ``connectivity`` (6, 18 or 26) and the others of
+            :class:`voxlm.inference.plan.Plan`.
 
         Returns
         -------
         Verdict
+
+        Raises
+        ------
+        VoxlmError
+            A method or option that is unknown or does not go with the contrast.
         """
-        return decide(self, method, alpha)
+        return decide(self, method, alpha, options)
+
+    def discoveries(self, alpha: float = 0.05) -> AllResolution:
+        """Bound the number of truly active voxels in any region, chosen before or after.
+
+        Parameters
+        ----------
+        alpha : float
+            All bounds hold together with probability ``1 - alpha``.
+
+        Returns
+        -------
+        AllResolution
+            ``.discoveries(region)``, ``.proportion(region)``, ``.by_label(labels)``.
+        """
+        return ari(self.p, alpha)
 
     def __repr__(self) -> str:
         df = np.unique(np.asarray(self.df))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,10 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxlm.errors import DataError, did_you_mean
+from voxlm.analysis.permuting import permute
+from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Volume
 from voxlm.inference.clusters import find_clusters
-from voxlm.inference.decision import Decision, correct
+from voxlm.inference.decision import METHODS, Decision, correct
+from voxlm.inference.permutation import PermutationTest
+from voxlm.inference.plan import PERMUTED
 from voxlm.kernels.graph import volume_graph
 
 if TYPE_CHECKING:
@@ -33,10 +37,13 @@ class Verdict:
         What was decided about.
     decision : Decision
         Corrected p, significance, threshold.
+    permutations : PermutationTest, optional
+        The null distributions, where maps were permuted.
     """
 
     contrast: Contrast
     decision: Decision
+    permutations: PermutationTest | None = None
 
     @property
     def method(self) -> str:
@@ -119,8 +126,21 @@ class Verdict:
         return str(self.decision)
 
 
-def decide(contrast: Contrast, method: str, alpha: float) -> Verdict:
+def decide(contrast: Contrast, method: str, alpha: float, options: Mapping[str, Any]) -> Verdict:
     """Correct a contrast for the number of voxels."""
+    if method in PERMUTED:
+        test = permute(
+            contrast.resampling, contrast.hypothesis, contrast.space, method, dict(options)
+        )
+        return Verdict(contrast, test.decide(method, alpha), test)
+    if options:
+        raise VoxlmError(f"{', '.join(options)}: not for {method!r}, which permutes nothing")
+    if method not in METHODS:
+        known = (*METHODS, *PERMUTED)
+        raise VoxlmError(
+            f"unknown correction {method!r}; {did_you_mean(str(method), known)} "
+            f"The methods are: {', '.join(known)}"
+        )
     return Verdict(contrast, correct(contrast.result, method, alpha))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.null import count_p, tail_p
@@ -25,6 +25,9 @@ from voxlm.inference.plan import TREE_METHODS, Plan, forming_thresholds
 from voxlm.inference.stepdown import permute_counts
 from voxlm.kernels.enhance import clusters_above, tfce
 from voxlm.kernels.maxtree import grow_tree
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Array = NDArray[np.float64]
 

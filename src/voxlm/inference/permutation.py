@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.inference.decision import Decision
@@ -17,6 +16,9 @@ from voxlm.inference.measure import Measure, measure_all, spread
 from voxlm.inference.partition import partition
 from voxlm.inference.permute import reduce_data, statistic_of
 from voxlm.inference.plan import TREE_METHODS, Plan, arrange_plan, check_plan, read_groups
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Array = NDArray[np.float64]
 

@@ -13,16 +13,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
 
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.partition import Partition
 from voxlm.kernels import permuted
 from voxlm.kernels.maxtree import as_weights, links, make_room
 from voxlm.kernels.threads import over_blocks
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
@@ -32,7 +35,7 @@ Ints = NDArray[np.int64]
 # trees, so fewer of them. Fixed numbers, so that results do not depend on the machine.
 BATCH, MAP_BATCH = 64, 8
 # Numbers that a product writes for a batch, at most: they stay in a core's second-level cache.
-HELD = 1 << 18
+HELD = 1 << 17
 # Voxels of which residuals are taken at a time.
 TILE = 2048
 # A residual this small a part of the data's length is rounding: there is nothing to permute.

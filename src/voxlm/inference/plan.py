@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from voxlm.errors import DesignError, VoxlmError, did_you_mean
 from voxlm.inference.exchange import Arrangements, arrange, read_blocks
 from voxlm.inference.partition import Partition
 from voxlm.kernels import tails
 from voxlm.kernels.enhance import SCALINGS
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 TREE_METHODS = ("cluster_extent", "cluster_mass", "tfce")
 PERMUTED = ("maxt", "maxt_step", *TREE_METHODS)

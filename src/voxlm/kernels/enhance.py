@@ -11,14 +11,16 @@ Axes: V voxels, n nodes, J thresholds.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from voxlm.kernels.maxtree import Tree, as_map, as_weights, gather, grow, links, make_room
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Floats = NDArray[np.float64]
 
