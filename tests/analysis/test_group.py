@@ -82,8 +82,8 @@ def test_holes_are_fitted_on_the_maps_that_are_there():
         assert fit.nobs[v] == rows.sum()
         other = lm_maps("~ time", alone)
         np.testing.assert_allclose(plain.bse[:, v], other.bse[:, 0], rtol=EXACT)
-        modes = fit.ranef()["subject"][:, v]
-        np.testing.assert_allclose(modes[np.isfinite(modes)], one.ranef()["subject"][:, 0])
+        modes = fit.ranef()["(1 | subject)"][:, v]
+        np.testing.assert_allclose(modes[np.isfinite(modes)], one.ranef()["(1 | subject)"][:, 0])
     assert (fit.nobs < len(table)).any()
     assert "fitted on fewer maps" in repr(fit)
 
@@ -202,7 +202,10 @@ def test_to_r_runs(tmp_path):
 
 BAD = [
     (lmer, "~ time", DesignError, "needs a random term"),
-    (lmer, "~ time + (1 + time | subject)", DesignError, "fits one random intercept"),
+    (lmer, "~ (1 + time | subject) + (0 + age | each)", DesignError, "as many levels"),
+    (lmer, "~ (1 + time | subject) + (0 + age | group)", DesignError, "only one factor may have"),
+    (lmer, "~ 1 + (1 + flat | subject)", DesignError, "same in every map"),
+    (lmer, "~ 1 + (1 + time + age + wave | subject)", DesignError, "coefficients for"),
     (lmer, "~ time + (1 | one)", DesignError, "one has one level"),
     (lmer, "~ time + (1 | each)", DesignError, "as many levels as there are maps"),
     (lmer, "~ 0 + subject + (1 | subject)", DesignError, "leave nothing of subject"),
@@ -218,6 +221,7 @@ BAD = [
 def test_bad_input_is_named(verb, formula, error, words):
     table, Y = study(13)
     table["one"], table["each"] = "a", [f"r{k}" for k in range(len(table))]
+    table["flat"], table["wave"] = 3.0, np.sin(table["time"])
     table["holey"] = np.where(np.arange(len(table)) == 4, np.nan, 1.0)
     with pytest.raises((error, DataError), match=words):
         verb(formula, Maps(table, data=Y))

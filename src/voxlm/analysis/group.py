@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +20,11 @@ from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.grouplinear import COV_TYPES, LinearEstimate, fit_group_linear, linear_basis
 from voxlm.models.intercept import InterceptEstimate, fit_intercept
 from voxlm.models.meta import MetaEstimate, fit_meta
+from voxlm.models.mixed import MixedEstimate, fit_mixed
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import Pieces, fit_pieces
 from voxlm.models.robust import RobustEstimate, fit_group_robust
+from voxlm.models.terms import RandomTerm, lay_out, varies
 
 Floats = NDArray[np.float64]
 
@@ -47,12 +50,14 @@ def group_design(formula: str, maps: Maps) -> Design:
 
 
 def lmer(formula: str, maps: Maps, *, reml: bool = True) -> GroupFit:
-    """Fit a mixed model at every voxel: fixed effects and a random intercept.
+    """Fit a mixed model at every voxel.
 
     Parameters
     ----------
     formula : str
-        With one random term ``(1 | group)``: ``"effect ~ group * age + (1 | subject)"``.
+        With random terms as in lme4: ``"effect ~ group * age + (1 | subject)"``,
+        ``(1 + time | subject)``, ``(time || subject)``, ``(1 | site/subject)``,
+        ``(1 | subject) + (1 | item)``. Slopes may vary over one factor.
     maps : Maps
         One row a map.
     reml : bool
@@ -67,7 +72,7 @@ def lmer(formula: str, maps: Maps, *, reml: bool = True) -> GroupFit:
     FormulaError
         The formula cannot be read, or names what the table does not have.
     DesignError
-        No random term or one of another kind, groups that tell nothing, columns that are not
+        No random term, groups that tell nothing, slopes in two factors, columns that are not
         independent.
 
     Notes
@@ -83,38 +88,75 @@ def lmer(formula: str, maps: Maps, *, reml: bool = True) -> GroupFit:
     ((2, 4), (4,))
     """
     design = group_design(formula, maps)
-    block = _intercept_of(design)
+    if not design.random:
+        raise DesignError(
+            "lmer needs a random term, such as (1 | subject); without one, use lm over the maps"
+        )
     check(design)
-    _check_groups(block, maps.n_maps)
+    for block in design.random:
+        _check_groups(block, maps.n_maps)
+    one = len(design.random) == 1 and design.random[0].names == ("Intercept",)
+    fit = _intercept(design, reml) if one else _several(design, reml)
+    return GroupFit(
+        "lmer", design, maps, fit_pieces(maps.values, design.matrix, fit), {"reml": reml}
+    )
+
+
+Fitter = Callable[[Pattern, NDArray[Any]], Any]
+
+
+def _intercept(design: Design, reml: bool) -> Fitter:
+    """Fit one random intercept: exactly, along one dimension."""
+    block = design.random[0]
 
     def fit(pattern: Pattern, data: NDArray[Any]) -> InterceptEstimate | None:
         codes = np.unique(block.codes[pattern.rows], return_inverse=True)[1]
         basis = intercept_basis(design.matrix[pattern.rows], codes.astype(np.int64))
         if not basis.identified:
             if pattern.rows.all():
-                raise DesignError(
-                    f"the columns leave nothing of {block.group} to estimate a variance from: the "
-                    f"fixed effects already tell its groups apart, or each has one map"
-                )
+                raise DesignError(_told_apart(block.group))
             return None
         return fit_intercept(basis, data, reml)
 
-    pieces = fit_pieces(maps.values, design.matrix, fit)
-    return GroupFit("lmer", design, maps, pieces, {"reml": reml})
+    return fit
 
 
-def _intercept_of(design: Design) -> RandomBlock:
-    """Return the one random intercept of a design."""
-    terms = [block.text for block in design.random]
-    if not terms:
-        raise DesignError(
-            "lmer needs a random term, such as (1 | subject); without one, use lm over the maps"
-        )
-    if len(terms) > 1 or design.random[0].names != ("Intercept",):
-        raise DesignError(
-            f"lmer fits one random intercept, (1 | group); the formula has {' + '.join(terms)}"
-        )
-    return design.random[0]
+def _several(design: Design, reml: bool) -> Fitter:
+    """Fit slopes, nested and crossed factors."""
+    terms = [RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text) for b in design.random]
+    _check_terms(design.matrix, terms)
+
+    def fit(pattern: Pattern, data: NDArray[Any]) -> MixedEstimate | None:
+        X = design.matrix[pattern.rows]
+        some = [t.rows(pattern.rows) for t in terms]
+        if not pattern.rows.all() and not all(varies(X, term) for term in some):
+            return None
+        return fit_mixed(lay_out(X, some), data, reml)
+
+    return fit
+
+
+def _check_terms(X: Floats, terms: list[RandomTerm]) -> None:
+    for term in terms:
+        q, n = term.matrix.shape[1], X.shape[0]
+        groups = np.unique(term.codes).size
+        if q * groups >= n:
+            raise DesignError(
+                f"{term.text} has {q * groups} coefficients for {n} maps: its variances cannot be "
+                f"told from the residual's; use fewer coefficients or more maps a group"
+            )
+        constant = np.ptp(term.matrix, axis=0) == 0
+        if (constant.sum() > 1) or (not term.matrix.any(axis=0).all()):
+            raise DesignError(f"{term.text}: what varies with a slope is the same in every map")
+        if not varies(X, term):
+            raise DesignError(_told_apart(term.group))
+
+
+def _told_apart(group: str) -> str:
+    return (
+        f"the columns leave nothing of {group} to estimate a variance from: the fixed effects "
+        f"already tell its groups apart, or each has one map"
+    )
 
 
 def _check_groups(block: RandomBlock, n_maps: int) -> None:

@@ -147,6 +147,8 @@ class GroupFit:
     @property
     def icc(self) -> Floats:
         """Share of the random intercepts' variances in all variance, ``(V,)``."""
+        if any(block.names != ("Intercept",) for block in self.design.random):
+            raise DataError("with slopes the share of a group's variance depends on the covariate")
         between = self.components.sum(axis=0)
         return between / (between + self.scale)
 
@@ -255,24 +257,26 @@ class GroupFit:
         return np.stack([self.params - half, self.params + half], axis=1)
 
     def ranef(self) -> dict[str, Floats]:
-        """Return the conditional modes of the groups, by grouping factor.
+        """Return the conditional modes (BLUPs) of the groups, by random term.
 
         Returns
         -------
-        dict of str to ndarray, shape (m · coefficients, V)
+        dict of str to ndarray, shape (m, V), or (m, q, V) for a term of q coefficients
             Rows follow ``levels(factor)``; NaN where a group has no map at a voxel.
         """
         self._need("lmer", "ranef")
-        block = self.design.random[0]
-        out = np.full((len(block.levels), self.n_voxels), np.nan)
-        for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
-            if part is None:
-                continue
-            here = np.unique(block.codes[pattern.rows])
-            out[np.ix_(here, pattern.voxels)] = part.modes(
-                self.maps.values[np.ix_(pattern.rows, pattern.voxels)]
-            )
-        return {block.group: out}
+        found: dict[str, Floats] = {}
+        for k, block in enumerate(self.design.random):
+            out = np.full((len(block.levels), len(block.names), self.n_voxels), np.nan)
+            for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
+                if part is not None:
+                    here = np.unique(block.codes[pattern.rows])
+                    rows = self.maps.values[np.ix_(pattern.rows, pattern.voxels)]
+                    modes = part.modes(rows)
+                    modes = modes[k] if isinstance(modes, list) else modes[:, None]
+                    out[np.ix_(here, np.arange(out.shape[1]), pattern.voxels)] = modes
+            found[block.text] = out[:, 0] if out.shape[1] == 1 else out
+        return found
 
     def levels(self, factor: str) -> tuple[str, ...]:
         """Return the groups of a grouping factor, in the order of ``ranef``."""
