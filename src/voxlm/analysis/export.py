@@ -6,16 +6,13 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.voxelwise import series
 from voxlm.errors import DataError
-
-if TYPE_CHECKING:
-    from voxlm.analysis.fit import Fit
 
 RESERVED = frozenset(
     [
@@ -46,12 +43,12 @@ UNITS = {
 }
 
 
-def statsmodels_code(fit: Fit, at: int, csv: Path) -> str:
+def statsmodels_code(fit: Fitted, at: int, csv: Path) -> str:
     """Write one voxel's table, and return Python code that fits it by statsmodels alone.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fitted
         A fitted run.
     at : int
         Position on the voxel axis.
@@ -89,12 +86,12 @@ def statsmodels_code(fit: Fit, at: int, csv: Path) -> str:
     return "\n".join([*lines, "print(results.summary())", ""])
 
 
-def r_code(fit: Fit, at: int, csv: Path) -> str:
+def r_code(fit: Fitted, at: int, csv: Path) -> str:
     """Write one voxel's table, and return the R code of the same model.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fitted
         A fitted run.
     at : int
         Position on the voxel axis.
@@ -147,17 +144,17 @@ def shown(name: str) -> list[str]:
     return [f"print(summary({name}), digits = 8)", ""]
 
 
-def described(fit: Fit) -> str:
+def described(fit: Fitted) -> str:
     """Say what the table holds."""
     return f"{fit.formula}; the series in {UNITS[fit.run.scaling]}".replace("\n", " ")
 
 
-def starts(fit: Fit) -> list[int]:
+def starts(fit: Fitted) -> list[int]:
     """List the first row of each run of consecutive scans."""
     return [int(start) for start, _ in fit.estimate.basis.segments]
 
 
-def response_name(fit: Fit) -> str:
+def response_name(fit: Fitted) -> str:
     """Return a name for the series that no column has."""
     name = "y"
     while name in fit.design.names:
@@ -165,7 +162,7 @@ def response_name(fit: Fit) -> str:
     return name
 
 
-def write_table(fit: Fit, at: int, csv: Path) -> None:
+def write_table(fit: Fitted, at: int, csv: Path) -> None:
     """Write the series of a voxel and the columns, a row a retained scan, all digits kept."""
     if not csv.parent.is_dir():
         raise DataError(f"there is no folder {csv.parent} to write {csv.name} in")
@@ -174,7 +171,7 @@ def write_table(fit: Fit, at: int, csv: Path) -> None:
     table.to_csv(csv, index=False)
 
 
-def r_formula(fit: Fit) -> str:
+def r_formula(fit: Fitted) -> str:
     """Write the columns as an R formula; R is told of the constant, for its R²."""
     response, *names = r_names([response_name(fit), *fit.design.names])
     ones = [

@@ -1,11 +1,10 @@
-"""A fitted run, with statsmodels' names and voxels last.
+"""A fitted run, and the questions that can be asked of it.
 
 Axes: T scans, n retained scans, V voxels, P columns, p order of the noise model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from os import PathLike
@@ -17,25 +16,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast, ask
-from voxlm.analysis.design import Design
 from voxlm.analysis.export import r_code, statsmodels_code
-from voxlm.analysis.options import share, whole
-from voxlm.analysis.plan import Plan
+from voxlm.analysis.fitted import Fitted
+from voxlm.analysis.options import whole
 from voxlm.analysis.save import save_fit
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.summary import describe_fit
 from voxlm.analysis.voxelwise import compare, refit, series
-from voxlm.bids.run import Run
 from voxlm.errors import DataError
-from voxlm.kernels.tails import t_isf, t_to_p
-from voxlm.models.estimate import Estimate
 from voxlm.models.reduce import FITTED, REASONS
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Fitted):
     """A model fitted at every voxel of one run.
 
     Made by :func:`voxlm.lm` and :func:`voxlm.glsar`. Attributes carry the names of statsmodels'
@@ -54,130 +48,11 @@ class Fit:
         Limits of the AR iteration.
     """
 
-    model: str
-    plan: Plan
-    estimate: Estimate
-    maxiter: int
-    rtol: float
-
-    @property
-    def design(self) -> Design:
-        """The columns."""
-        return self.plan.design
-
-    @property
-    def run(self) -> Run:
-        """The data; for stacked runs, all of them end to end."""
-        run: Run = self.plan.run
-        return run
-
-    @property
-    def formula(self) -> str:
-        """The formula as understood, with what it implies written out."""
-        return self.design.formula
-
-    @property
-    def params(self) -> Floats:
-        """Coefficients, shape ``(P, V)``."""
-        return self.estimate.params
-
-    @property
-    def scale(self) -> Floats:
-        """Residual variance, shape ``(V,)``."""
-        return self.estimate.scale
-
-    @property
-    def rho(self) -> Floats:
-        """AR coefficients, shape ``(p, V)``; no rows for :func:`voxlm.lm`."""
-        return self.estimate.rho
-
-    @property
-    def order(self) -> int:
-        """Order of the AR noise model; 0 for :func:`voxlm.lm`."""
-        return self.estimate.order
-
-    @property
-    def df_resid(self) -> float:
-        """Residual degrees of freedom."""
-        return self.estimate.df_resid
-
-    @property
-    def df_model(self) -> float:
-        """Columns, not counting the constant."""
-        return self.estimate.df_model
-
-    @property
-    def nobs(self) -> int:
-        """Scans used by the (whitened) fit."""
-        return self.estimate.nobs
-
-    @property
-    def n_voxels(self) -> int:
-        """Number of voxels, V."""
-        return int(self.estimate.scale.size)
-
-    @cached_property
-    def bse(self) -> Floats:
-        """Standard errors, shape ``(P, V)``."""
-        return self.estimate.bse()
-
-    @cached_property
-    def tvalues(self) -> Floats:
-        """Coefficients over their standard errors, shape ``(P, V)``."""
-        return self.params / self.bse
-
-    @cached_property
-    def pvalues(self) -> Floats:
-        """Two-sided p-values, shape ``(P, V)``."""
-        return np.stack([t_to_p(row, self.df_resid) for row in self.tvalues])
-
-    @cached_property
-    def rsquared(self) -> Floats:
-        """R² of the (whitened) fit as statsmodels defines it, shape ``(V,)``."""
-        return self.estimate.rsquared()
-
-    @cached_property
-    def fittedvalues(self) -> Floats:
-        """``X b`` at the retained scans, in the units of the fit, shape ``(n, V)``."""
-        return self.estimate.X @ self.params
-
     @cached_property
     def resid(self) -> Floats:
         """Data less fitted values, in the units of the fit, shape ``(n, V)``."""
         every = np.arange(self.n_voxels)
         return series(self, every) - self.fittedvalues
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        """Why voxels were left out, and how many."""
-        counts = {why: int((self.estimate.status == code).sum()) for code, why in REASONS.items()}
-        return {why: count for why, count in counts.items() if count}
-
-    def cov_params(self) -> Floats:
-        """Return the covariance of the coefficients, shape ``(P, P, V)``."""
-        return self.estimate.vcov(np.eye(self.params.shape[0]))
-
-    def conf_int(self, alpha: float = 0.05) -> Floats:
-        """Return the bounds of the ``1 - alpha`` interval of each coefficient, ``(P, 2, V)``."""
-        half = t_isf(share(alpha) / 2, self.df_resid) * self.bse
-        return np.stack([self.params - half, self.params + half], axis=1)
-
-    def predict(self, exog: Floats | pd.DataFrame | None = None) -> Floats:
-        """Return ``exog b``, shape ``(rows, V)``; the fitted values when ``exog`` is left out."""
-        if exog is None:
-            return self.fittedvalues
-        if isinstance(exog, pd.DataFrame):
-            missing = [name for name in self.design.names if name not in exog]
-            if missing:
-                raise DataError(f"exog lacks the columns {missing}")
-            exog = exog[list(self.design.names)].to_numpy(dtype=np.float64)
-        rows = np.asarray(exog, dtype=np.float64)
-        if rows.ndim != 2 or rows.shape[1] != self.params.shape[0]:
-            raise DataError(
-                f"exog has shape {rows.shape}; expected (rows, {self.params.shape[0]}), the "
-                f"columns being {list(self.design.names)}"
-            )
-        return rows @ self.params
 
     def contrast(self, spec: ContrastSpec) -> Contrast:
         """Ask a question of the coefficients.
@@ -346,16 +221,6 @@ class Fit:
         """Return one of ``rsquared``, ``scale``, ``rho`` or a column's name as an image."""
         return self.run.space.image(self.map(name))
 
-    def map(self, name: str) -> Floats:
-        """Return the values behind :meth:`image`, shape ``(V,)`` or ``(p, V)``."""
-        if name in ("rsquared", "scale", "rho"):
-            values: Floats = getattr(self, name)
-            return values[0] if name == "rho" and self.order == 1 else values
-        if name in self.design.names:
-            return self.params[self.design.names.index(name)]
-        known = ["rsquared", "scale", "rho", *self.design.names]
-        raise DataError(f"no map called {name!r}; there are {known}")
-
     def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
         """Write maps, design, mask and provenance to a folder, whole or not at all.
 
@@ -371,7 +236,7 @@ class Fit:
         Path
             The folder.
         """
-        return save_fit(self, Path(out), contrasts)
+        return save_fit(self, self.contrast, Path(out), contrasts)
 
     def summary(self) -> str:
         """Describe the fit: formula as understood, columns, scans, voxels."""

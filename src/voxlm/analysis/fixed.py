@@ -112,7 +112,7 @@ class FixedEffects:
 
     def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
         """Write each run's folder and the combined contrasts, whole or not at all."""
-        return save_fixed(self, Path(out), contrasts)
+        return save_fixed(self.fits, self.contrast, Path(out), contrasts)
 
     def summary(self) -> str:
         """Describe every run's fit."""

@@ -6,21 +6,19 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.fitted import Fitted
 from voxlm.images.inputs import Input
 from voxlm.models.reduce import FITTED
-
-if TYPE_CHECKING:
-    from voxlm.analysis.contrast import Contrast
-    from voxlm.analysis.fit import Fit
 
 PACKAGES = ("voxlm", "numpy", "scipy", "pandas", "nibabel", "formulaic", "numba", "isal")
 
 
-def provenance(fits: Sequence[Fit], contrasts: Mapping[str, Contrast]) -> str:
+def provenance(fits: Sequence[Fitted], contrasts: Mapping[str, Contrast]) -> str:
     """Return the provenance of some fits and contrasts as JSON."""
     record = {
         "model": fits[0].model,
@@ -33,13 +31,13 @@ def provenance(fits: Sequence[Fit], contrasts: Mapping[str, Contrast]) -> str:
     return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
 
 
-def _noise(fit: Fit) -> dict[str, Any]:
+def _noise(fit: Fitted) -> dict[str, Any]:
     if fit.order == 0:
         return {"model": "independent"}
     return {"model": "ar", "order": fit.order, "maxiter": fit.maxiter, "rtol": fit.rtol}
 
 
-def _run(fit: Fit) -> dict[str, Any]:
+def _run(fit: Fitted) -> dict[str, Any]:
     run, estimate = fit.run, fit.estimate
     return {
         "name": run.name,

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from voxlm import report
 from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.provenance import provenance
 from voxlm.errors import DataError
 from voxlm.images.atomic import staging, write_text
 from voxlm.images.space import Volume
 
-if TYPE_CHECKING:
-    from voxlm.analysis.fit import Fit
-    from voxlm.analysis.fixed import FixedEffects
+Ask = Callable[[Any], Contrast]
 
 WORDS = {"-": "Minus", "+": "Plus", "/": "Over", "*": "Times", "=": "Equals", ",": "And"}
 
 
-def save_fit(fit: Fit, out: Path, contrasts: Any) -> Path:
-    """Write a fit; see :meth:`voxlm.Fit.save`."""
-    answers = named_contrasts(fit, contrasts)
+def save_fit(fit: Fitted, ask: Ask, out: Path, contrasts: Any) -> Path:
+    """Write a fit and what ``ask`` answers; see :meth:`voxlm.Fit.save`."""
+    answers = named_contrasts(ask, contrasts)
     with staging(out) as folder:
         write_run(fit, folder)
         for name, contrast in answers.items():
@@ -32,21 +31,21 @@ def save_fit(fit: Fit, out: Path, contrasts: Any) -> Path:
     return out
 
 
-def save_fixed(fixed: FixedEffects, out: Path, contrasts: Any) -> Path:
+def save_fixed(fits: Sequence[Fitted], ask: Ask, out: Path, contrasts: Any) -> Path:
     """Write several fits and their combined contrasts."""
-    answers = named_contrasts(fixed, contrasts)
+    answers = named_contrasts(ask, contrasts)
     with staging(out) as folder:
-        for number, fit in enumerate(fixed, start=1):
+        for number, fit in enumerate(fits, start=1):
             run = folder / f"run-{number:02d}"
             run.mkdir()
             write_run(fit, run)
         for name, contrast in answers.items():
             contrast.save(folder / f"contrast-{name}")
-        write_text(folder / "provenance.json", provenance(list(fixed), answers))
+        write_text(folder / "provenance.json", provenance(fits, answers))
     return out
 
 
-def write_run(fit: Fit, folder: Path) -> None:
+def write_run(fit: Fitted, folder: Path) -> None:
     """Write one run's design, mask and model maps."""
     write_text(folder / "design.tsv", fit.design.frame.to_csv(sep="\t", index=True))
     if report.can_draw("design.png"):
@@ -61,7 +60,7 @@ def write_run(fit: Fit, folder: Path) -> None:
         space.write(folder / f"stat-{name}_statmap{suffix}", values, intent="estimate")
 
 
-def named_contrasts(fit: Fit | FixedEffects, contrasts: Any) -> dict[str, Contrast]:
+def named_contrasts(ask: Ask, contrasts: Any) -> dict[str, Contrast]:
     """Turn texts, contrasts, or a dict of either into contrasts by file name."""
     if isinstance(contrasts, (str, Contrast)):
         contrasts = [contrasts]
@@ -73,7 +72,7 @@ def named_contrasts(fit: Fit | FixedEffects, contrasts: Any) -> dict[str, Contra
     items = contrasts.items() if isinstance(contrasts, Mapping) else ((None, c) for c in contrasts)
     answers: dict[str, Contrast] = {}
     for name, spec in items:
-        contrast = spec if isinstance(spec, Contrast) else fit.contrast(spec)
+        contrast = spec if isinstance(spec, Contrast) else ask(spec)
         label = slug(name or contrast.text)
         if label in answers:
             raise DataError(

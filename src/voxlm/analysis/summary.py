@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voxlm.analysis.fitted import Fitted
 from voxlm.design.columns import Column
 from voxlm.models.reduce import FITTED
-
-if TYPE_CHECKING:
-    from voxlm.analysis.fit import Fit
 
 WIDTH = 100  # of what is printed, in characters
 ROLES = {"task": "task", "confound": "confounds", "drift": "drift", "constant": "constant"}
 
 
-def describe_fit(fit: Fit) -> str:
+def describe_fit(fit: Fitted) -> str:
     """Return the summary that ``print(fit)`` shows."""
     fitted = fit.estimate.status == FITTED
     lines = [
@@ -44,7 +41,7 @@ def _wrap(label: str, text: str) -> str:
     )
 
 
-def _title(fit: Fit) -> str:
+def _title(fit: Fitted) -> str:
     noise = f"AR({fit.order}) noise (GLSAR)" if fit.order else "independent noise (OLS)"
     units = {"percent": "percent of each voxel's mean", "grand_mean": "percent of the grand mean"}
     return f"voxlm {fit.model}: {noise}, in {units.get(fit.run.scaling or '', 'the data’s units')}"
@@ -64,7 +61,7 @@ def _list(names: list[str], most: int = 8) -> str:
     return ", ".join(shown)
 
 
-def _scans(fit: Fit) -> str:
+def _scans(fit: Fitted) -> str:
     clock = fit.run.clock
     kept = fit.estimate.X.shape[0]
     text = f"{kept} of {clock.n_scans}" if kept < clock.n_scans else f"{clock.n_scans}"
@@ -72,7 +69,7 @@ def _scans(fit: Fit) -> str:
     return f"{text}{pace}, {fit.nobs} in the fit"
 
 
-def _noise(fit: Fit, fitted: np.ndarray) -> list[str]:
+def _noise(fit: Fitted, fitted: np.ndarray) -> list[str]:
     lines = [
         f"rho[{k + 1}]    {_quartiles(fit.rho[k][fitted])}"
         for k in range(fit.order)

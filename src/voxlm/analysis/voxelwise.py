@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lazy_loader
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxlm.analysis.fitted import Fitted
 from voxlm.errors import DataError
 from voxlm.models.reduce import FITTED
-
-if TYPE_CHECKING:
-    from voxlm.analysis.fit import Fit
 
 # Not statsmodels.regression…: of a subpackage, all parents are loaded at once.
 sm = lazy_loader.load("statsmodels.api", suppress_warning=True)
@@ -21,12 +19,12 @@ sm = lazy_loader.load("statsmodels.api", suppress_warning=True)
 Floats = NDArray[np.float64]
 
 
-def series(fit: Fit, voxels: NDArray[np.intp]) -> Floats:
+def series(fit: Fitted, voxels: NDArray[np.intp]) -> Floats:
     """Return the data that were fitted at some voxels: retained scans, in the units of the fit.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fitted
         A fitted run.
     voxels : ndarray of int, shape (k,)
         Positions on the voxel axis.
@@ -42,8 +40,8 @@ def series(fit: Fit, voxels: NDArray[np.intp]) -> Floats:
     return scaled
 
 
-def refit(fit: Fit, y: Floats) -> Any:
-    """Fit one series with statsmodels, by the model and options of ``fit``.
+def refit(fit: Fitted, y: Floats) -> Any:
+    """Fitted one series with statsmodels, by the model and options of ``fit``.
 
     Returns
     -------
@@ -61,12 +59,12 @@ def refit(fit: Fit, y: Floats) -> Any:
     return model.iterative_fit(maxiter=fit.maxiter, rtol=fit.rtol)
 
 
-def compare(fit: Fit, n: int, seed: int) -> pd.DataFrame:
+def compare(fit: Fitted, n: int, seed: int) -> pd.DataFrame:
     """Refit random voxels with statsmodels and tabulate the largest differences.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fitted
         A fitted run.
     n : int
         Number of voxels; all that were fitted if there are fewer.
@@ -104,7 +102,7 @@ def _ratio(gap: float, size: float) -> float:
     return float(gap / size) if size > 0 else float(gap)
 
 
-def _ours(fit: Fit, voxels: NDArray[np.intp]) -> dict[str, Floats]:
+def _ours(fit: Fitted, voxels: NDArray[np.intp]) -> dict[str, Floats]:
     values = {
         "params": fit.params,
         "bse": fit.bse,
@@ -121,7 +119,7 @@ def _ours(fit: Fit, voxels: NDArray[np.intp]) -> dict[str, Floats]:
     return chosen
 
 
-def _theirs(fit: Fit, results: Any) -> dict[str, Floats]:
+def _theirs(fit: Fitted, results: Any) -> dict[str, Floats]:
     names = ("params", "bse", "tvalues", "pvalues", "scale", "rsquared", "df_resid")
     values = {name: np.asarray(getattr(results, name), dtype=np.float64) for name in names}
     values["iterations"] = np.asarray(getattr(results, "iter", 1), dtype=np.float64)

@@ -95,7 +95,7 @@ def answer(
     """
     return [
         Answer(name, contrast, contrast.correct(correct, alpha))
-        for name, contrast in named_contrasts(fit, list(contrasts)).items()
+        for name, contrast in named_contrasts(fit.contrast, list(contrasts)).items()
     ]
 
 
