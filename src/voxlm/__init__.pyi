@@ -1,5 +1,6 @@
 from . import hrf as hrf
 from . import simulate as simulate
+from .analysis.conjunction import conjunction as conjunction
 from .analysis.contrast import Contrast as Contrast
 from .analysis.design import Design as Design
 from .analysis.explain import explain as explain

@@ -116,6 +116,33 @@ def test_true_discoveries_in_regions():
     found = contrast.discoveries()
     assert 10 < found.discoveries(active.ravel()) <= active.sum()
     assert found.discoveries(~active.ravel()) <= 2
+    calibrated = contrast.discoveries(method="pari", n_perm=300, seed=2)
+    assert 10 < calibrated.discoveries(active.ravel()) <= active.sum()
+    np.testing.assert_allclose(calibrated.p, contrast.p, rtol=WRITTEN)
+
+
+def test_conjunction_of_two_contrasts():
+    table, data = study()
+    table["effect"] = [nib.Nifti1Image(x, np.diag([2.0, 2, 2, 1])) for x in data]
+    maps = Maps(table, mask=nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.diag([2.0, 2, 2, 1])))
+    fit = lm_maps("~ 0 + group", maps)
+    a, b = fit.contrast("group[patient]"), fit.contrast("group[patient] - group[control]")
+    both = vx.conjunction(a, b)
+    agree = np.sign(a.t) == np.sign(b.t)
+    np.testing.assert_array_equal(both.p, np.where(agree, np.maximum(a.p, b.p), 1.0))
+    decided = both.correct("fdr")
+    assert decided.n_significant > 5
+    assert not decided.significant[~agree].any()
+    assert both.image("z").shape == SHAPE
+    np.testing.assert_allclose(np.abs(both.z[agree]), np.minimum(abs(a.z), abs(b.z))[agree])
+    assert "2 contrasts against the conjunction null" in repr(both)
+    with pytest.raises(DataError, match="no map called 't'"):
+        both.image("t")
+    with pytest.raises(VoxlmError, match="two contrasts or more"):
+        vx.conjunction(a)
+    other = lm_maps("~ 1", arrays()).contrast("Intercept")
+    with pytest.raises(DataError, match="lie on different"):
+        vx.conjunction(a, other)
 
 
 def test_refused():
@@ -138,6 +165,9 @@ def test_refused():
         (lambda: contrast.correct("fdr", n_perm=5), VoxlmError, "n_perm: not for 'fdr'"),
         (lambda: contrast.correct("maxt", blocks="pear"), DataError, "did you mean 'pair'"),
         (lambda: contrast.correct("maxt", n_perm=10), VoxlmError, "ask for n_perm >= 19"),
+        (lambda: contrast.discoveries(method="arri"), DataError, "'ari' or 'pari': got 'arri'"),
+        (lambda: contrast.discoveries(n_perm=9), DataError, "options n_perm are for 'pari'"),
+        (lambda: contrast.discoveries(method="pari", E=1), VoxlmError, "unknown option 'E'"),
         (lambda: contrast.correct("tcfe"), VoxlmError, "did you mean 'tfce'"),
         (
             lambda: (

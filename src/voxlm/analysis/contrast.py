@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.analysis.options import share
-from voxlm.analysis.permuting import Resampling
+from voxlm.analysis.permuting import Resampling, bound
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.verdict import Verdict, decide
 from voxlm.contrasts.estimable import check_estimable
@@ -189,19 +189,31 @@ class Contrast:
         """
         return decide(self, method, alpha, options)
 
-    def discoveries(self, alpha: float = 0.05) -> AllResolution:
+    def discoveries(
+        self, alpha: float = 0.05, method: Literal["ari", "pari"] = "ari", **options: Any
+    ) -> AllResolution:
         """Bound the number of truly active voxels in any region, chosen before or after.
 
         Parameters
         ----------
         alpha : float
             All bounds hold together with probability ``1 - alpha``.
+        method : {"ari", "pari"}
+            By Simes' test on the p-values, or calibrated by permuting the maps of a group.
+        **options
+            For ``pari``: ``n_perm`` (1,000), ``seed``, ``blocks``, ``start`` and others of
+            :class:`voxlm.inference.plan.Plan`.
 
         Returns
         -------
         AllResolution
             ``.discoveries(region)``, ``.proportion(region)``, ``.by_label(labels)``.
         """
+        if method == "pari":
+            return bound(self.resampling, self.hypothesis, alpha, options)
+        if method != "ari" or options:
+            what = f"options {', '.join(options)} are for 'pari'" if options else f"got {method!r}"
+            raise DataError(f"bounds come from 'ari' or 'pari': {what}")
         return ari(self.p, alpha)
 
     def __repr__(self) -> str:

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Space, Volume
+from voxlm.inference.ari import AllResolution, pari
+from voxlm.inference.partition import partition
 from voxlm.inference.permutation import PermutationTest, permutation_test
-from voxlm.inference.plan import TREE_METHODS, Plan
+from voxlm.inference.permute import reduce_data
+from voxlm.inference.plan import TREE_METHODS, Plan, arrange_plan, check_plan
 from voxlm.kernels.graph import volume_graph
 
 if TYPE_CHECKING:
@@ -77,22 +80,62 @@ def permute(
     VoxlmError, DataError
         A fit that cannot be permuted, an unknown option, clusters where there are no neighbours.
     """
+    maps, chosen = _ready(resampling, options)
+    connectivity = chosen.pop("connectivity", 6)
+    plan = Plan((method,) if method == "maxt" else (method, "maxt"), **chosen)
+    graph = _graph(space, connectivity) if method in TREE_METHODS else None
+    return permutation_test(
+        maps.maps.values, maps.X, question.C, plan, null=question.null, graph=graph
+    )
+
+
+def bound(
+    resampling: Resampling | None, question: Hypothesis, alpha: float, options: Mapping[str, Any]
+) -> AllResolution:
+    """Bound true discoveries by permutation; see :func:`voxlm.inference.ari.pari`.
+
+    Parameters
+    ----------
+    resampling, question
+        As for :func:`permute`.
+    alpha : float
+        Level.
+    options : mapping
+        ``start``, ``n_perm``, ``seed``, ``blocks``, ``exchange``, ``permute``, ``dtype``.
+
+    Raises
+    ------
+    VoxlmError, DataError
+        As for :func:`permute`.
+    """
+    used = ("start", "n_perm", "seed", "blocks", "exchange", "permute", "dtype")
+    maps, chosen = _ready(resampling, options, used)
+    start = chosen.pop("start", 0.0)
+    plan = Plan(**{"n_perm": 1000, **chosen})
+    part = partition(maps.X, question.C, question.null)
+    values = np.asarray(maps.maps.values)
+    check_plan(plan, values.shape, part, None)
+    arranged = arrange_plan(plan, maps.X, part, None)
+    exact = plan.dtype == "float64" or arranged.exhaustive
+    reduced = reduce_data(values, part, np.float64 if exact else np.float32)
+    return pari(reduced, arranged, alpha, start)
+
+
+def _ready(
+    resampling: Resampling | None, options: Mapping[str, Any], known: tuple[str, ...] = OPTIONS
+) -> tuple[Resampling, dict[str, Any]]:
+    """Refuse what cannot be permuted and options that are not known; read named blocks."""
     if resampling is None:
         raise DataError(FIRST_LEVEL)
     if resampling.refusal:
         raise DataError(resampling.refusal)
     for name in options:
-        if name not in OPTIONS:
-            raise VoxlmError(f"unknown option {name!r}; {did_you_mean(name, OPTIONS)}")
+        if name not in known:
+            raise VoxlmError(f"unknown option {name!r}; {did_you_mean(name, known)}")
     chosen = dict(options)
-    connectivity = chosen.pop("connectivity", 6)
     if isinstance(chosen.get("blocks"), str):
         chosen["blocks"] = _column(resampling.maps, chosen["blocks"])
-    plan = Plan((method,) if method == "maxt" else (method, "maxt"), **chosen)
-    graph = _graph(space, connectivity) if method in TREE_METHODS else None
-    return permutation_test(
-        resampling.maps.values, resampling.X, question.C, plan, null=question.null, graph=graph
-    )
+    return resampling, chosen
 
 
 def _column(maps: Maps, name: str) -> NDArray[Any]:
