@@ -34,6 +34,17 @@ def test_loaded_fit_answers_alike(tmp_path, formula, holes):
     assert again.formula == fit.formula
 
 
+def test_kenward_roger_is_kept(tmp_path):
+    maps = study()
+    fit = lmer("~ time + (1 | subject)", maps, df="kenward-roger")
+    assert "Kenward and Roger" in repr(fit)
+    again = load_statistics(save_statistics(fit, tmp_path / "kept.npz"), maps)
+    np.testing.assert_array_equal(again.df, fit.df)
+    assert "Satterthwaite" in repr(fit.refit(reml=False))
+    with pytest.raises(DataError, match="one random intercept, by REML"):
+        lmer("~ time + (1 + time | subject)", maps, df="kenward-roger")
+
+
 def test_other_maps_are_refused(tmp_path):
     maps = study()
     path = save_statistics(lmer("~ time + (1 | subject)", maps), tmp_path / "kept.npz")

@@ -38,6 +38,8 @@ for (name in names(models)) for (v in seq_len(ncol(maps))) for (reml in c(TRUE, 
   put("F", joint[["F value"]]); put("F_df", joint[["DenDF"]])
   if (reml && name %in% c("intercept", "nested")) {
     put("kr_df", coef(summary(fit, ddf = "Kenward-Roger"))[, "df"])
+    adjusted <- contest(fit, L, joint = TRUE, ddf = "Kenward-Roger")
+    put("kr_F", adjusted[["F value"]]); put("kr_F_df", adjusted[["DenDF"]])
     put("kr_se", coef(summary(fit, ddf = "Kenward-Roger"))[, "Std. Error"])
   }
 }

@@ -19,6 +19,7 @@ from voxlm.formula import Schema, parse, resolve_group
 from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.grouplinear import COV_TYPES, LinearEstimate, fit_group_linear, linear_basis
 from voxlm.models.intercept import InterceptEstimate, fit_intercept
+from voxlm.models.kenward import kenward_roger
 from voxlm.models.meta import MetaEstimate, fit_meta
 from voxlm.models.mixed import MixedEstimate, fit_mixed
 from voxlm.models.patterns import Pattern
@@ -49,7 +50,13 @@ def group_design(formula: str, maps: Maps) -> Design:
     return build_table(meaning, frame)
 
 
-def lmer(formula: str, maps: Maps, *, reml: bool = True) -> GroupFit:
+def lmer(
+    formula: str,
+    maps: Maps,
+    *,
+    reml: bool = True,
+    df: Literal["satterthwaite", "kenward-roger"] = "satterthwaite",
+) -> GroupFit:
     """Fit a mixed model at every voxel.
 
     Parameters
@@ -62,6 +69,9 @@ def lmer(formula: str, maps: Maps, *, reml: bool = True) -> GroupFit:
         One row a map.
     reml : bool
         Restricted likelihood, or likelihood.
+    df : {"satterthwaite", "kenward-roger"}
+        Degrees of freedom of tests; Kenward and Roger's, which adjust the covariance too, are for
+        one random intercept by REML.
 
     Returns
     -------
@@ -71,6 +81,8 @@ def lmer(formula: str, maps: Maps, *, reml: bool = True) -> GroupFit:
     ------
     FormulaError
         The formula cannot be read, or names what the table does not have.
+    DataError
+        Kenward and Roger's tests of another model.
     DesignError
         No random term, groups that tell nothing, slopes in two factors, columns that are not
         independent.
@@ -96,16 +108,20 @@ def lmer(formula: str, maps: Maps, *, reml: bool = True) -> GroupFit:
     for block in design.random:
         _check_groups(block, maps.n_maps)
     one = len(design.random) == 1 and design.random[0].names == ("Intercept",)
-    fit = _intercept(design, reml) if one else _several(design, reml)
-    return GroupFit(
-        "lmer", design, maps, fit_pieces(maps.values, design.matrix, fit), {"reml": reml}
-    )
+    if df not in ("satterthwaite", "kenward-roger"):
+        raise DataError(f"df must be 'satterthwaite' or 'kenward-roger', got {df!r}")
+    adjusted = df == "kenward-roger"
+    if adjusted and not (one and reml):
+        raise DataError("df='kenward-roger' is for one random intercept, by REML")
+    fit = _intercept(design, reml, adjusted) if one else _several(design, reml)
+    pieces = fit_pieces(maps.values, design.matrix, fit)
+    return GroupFit("lmer", design, maps, pieces, {"reml": reml, "df": df})
 
 
 Fitter = Callable[[Pattern, NDArray[Any]], Any]
 
 
-def _intercept(design: Design, reml: bool) -> Fitter:
+def _intercept(design: Design, reml: bool, adjusted: bool) -> Fitter:
     """Fit one random intercept: exactly, along one dimension."""
     block = design.random[0]
 
@@ -116,7 +132,8 @@ def _intercept(design: Design, reml: bool) -> Fitter:
             if pattern.rows.all():
                 raise DesignError(_told_apart(block.group))
             return None
-        return fit_intercept(basis, data, reml)
+        found = fit_intercept(basis, data, reml)
+        return kenward_roger(found) if adjusted else found
 
     return fit
 

@@ -303,6 +303,8 @@ class GroupFit:
         parts = tuple(None if part is None else part.refit(reml) for part in self.pieces.parts)
         pieces = Pieces(self.pieces.patterns, parts, self.n_voxels)
         options = {**self.options, "reml": reml}
+        if not reml:  # Kenward and Roger's adjustment is of REML
+            options["df"] = "satterthwaite"
         return GroupFit(self.model, self.design, self.maps, pieces, options)
 
     def _need(self, model: str, what: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 KINDS = {
-    "lmer": "Linear mixed model fit by {}, t by Satterthwaite's method",
+    "lmer": "Linear mixed model fit by {}",
     "meta": "Maps of known variance, between-map variance by {}",
     "lm": "Least squares, covariance {}",
     "robust": "M-estimate, {} norm",
@@ -34,7 +34,9 @@ def describe_group(fit: GroupFit) -> str:
 
 def _how(fit: GroupFit) -> str:
     if fit.model == "lmer":
-        return "REML" if fit.options["reml"] else "maximum likelihood"
+        by = "REML" if fit.options["reml"] else "maximum likelihood"
+        method = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward and Roger"}
+        return f"{by}, t by {method[fit.options['df']]}'s method"
     if fit.model == "meta":
         tests = "t by Knapp and Hartung" if fit.options["knapp_hartung"] else "z"
         return f"{fit.options['method'].upper()}, {tests}"

@@ -19,6 +19,7 @@ from voxlm.kernels.groupsums import GroupSums
 from voxlm.kernels.randomblocks import BlockSums
 from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.intercept import InterceptEstimate, solve_intercept
+from voxlm.models.kenward import kenward_roger
 from voxlm.models.mixed import MixedEstimate, solve_mixed
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import Pieces
@@ -54,6 +55,7 @@ def save_statistics(fit: GroupFit, path: str | PathLike[str]) -> Path:
     facts: dict[str, Any] = {
         "formula": fit.formula,
         "reml": fit.options["reml"],
+        "df": fit.options["df"],
         "matrix": fit.design.matrix,
         "n_voxels": fit.n_voxels,
         "n_parts": len(fit.pieces.parts),
@@ -116,7 +118,7 @@ def load_statistics(path: str | PathLike[str], maps: Maps) -> GroupFit:
         patterns.append(pattern)
         parts.append(_solve(design, pattern, kept, i, reml) if f"kind{i}" in kept else None)
     pieces: Pieces[Any] = Pieces(tuple(patterns), tuple(parts), int(kept["n_voxels"]))
-    return GroupFit("lmer", design, maps, pieces, {"reml": reml})
+    return GroupFit("lmer", design, maps, pieces, {"reml": reml, "df": str(kept["df"])})
 
 
 def _check_same(design: Design, maps: Maps, kept: dict[str, NDArray[Any]]) -> None:
@@ -145,7 +147,8 @@ def _solve(
     X = design.matrix[pattern.rows]
     if kind == "intercept":
         codes = np.unique(design.random[0].codes[pattern.rows], return_inverse=True)[1]
-        return solve_intercept(intercept_basis(X, codes.astype(np.int64)), sums, reml)
+        found = solve_intercept(intercept_basis(X, codes.astype(np.int64)), sums, reml)
+        return kenward_roger(found) if str(kept["df"]) == "kenward-roger" else found
     terms = [
         RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text).rows(pattern.rows)
         for b in design.random
