@@ -1,0 +1,150 @@
+"""How often nothing is called something: permutation tests on studies without any effect.
+
+``python -m validation.null_rates.count_rates [STUDIES]`` simulates so many null studies (1,000) of
+each kind, tests each by every method, and counts those in which any voxel is significant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import ndimage, stats
+
+from validation.compare import show
+from voxlm.inference.ari import ari, pari
+from voxlm.inference.exchange import arrange, read_blocks
+from voxlm.inference.partition import partition
+from voxlm.inference.permutation import permutation_test
+from voxlm.inference.permute import reduce_data
+from voxlm.inference.plan import Plan
+from voxlm.kernels import tails
+from voxlm.kernels.graph import volume_graph
+
+SHAPE, MARGIN = (10, 10, 10), 4
+V = int(np.prod(SHAPE))
+GRAPH = volume_graph(SHAPE, np.arange(V))
+ALPHA, N_PERM = 0.05, 199
+METHODS = ("maxt", "maxt_step", "cluster_extent", "cluster_mass", "tfce")
+
+Study = Callable[[np.random.Generator], tuple[Any, Any, Any, dict[str, Any]]]
+
+
+def smooth(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Make n smooth maps, cut from larger ones so that their edges are like their middles."""
+    larger = tuple(side + 2 * MARGIN for side in SHAPE)
+    noise = ndimage.gaussian_filter(rng.standard_normal((n, *larger)), (0, 1.2, 1.2, 1.2))
+    inside = (slice(None), *(slice(MARGIN, -MARGIN) for _ in SHAPE))
+    maps = noise[inside].reshape(n, V)
+    return np.ascontiguousarray(maps / maps.std())
+
+
+def one_sample(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Twelve maps against zero, by flips."""
+    return smooth(rng, 12), np.ones((12, 1)), [1.0], {}
+
+
+def nuisance(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """A covariate that correlates with two nuisances of large effect (Freedman and Lane)."""
+    X = np.c_[np.ones(16), rng.standard_normal((16, 3))]
+    X[:, 3] += X[:, 1] + X[:, 2]
+    data = smooth(rng, 16) + X[:, 1:3] @ rng.normal(0, 2, (2, V))
+    return data, X, [0.0, 0, 0, 1], {}
+
+
+def joint(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Three groups, F over two differences."""
+    group = np.eye(3)[np.arange(18) % 3]
+    return smooth(rng, 18), group, [[1.0, -1, 0], [0, 1, -1]], {}
+
+
+def within(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Three visits of eight subjects who differ much: exchanges within subjects."""
+    subject = np.repeat(np.arange(8), 3)
+    data = smooth(rng, 24) + 3 * smooth(rng, 8)[subject]
+    X = np.c_[np.tile([-1.0, 0, 1], 8), subject[:, None] == np.arange(8)]
+    return data, X, np.eye(9)[0], {"blocks": subject, "permute": "shuffle"}
+
+
+def whole(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Two groups of six subjects with two visits each: whole subjects change places."""
+    subject = np.repeat(np.arange(12), 2)
+    data = smooth(rng, 24) + 2 * smooth(rng, 12)[subject]
+    X = np.c_[np.ones(24), subject < 6]
+    return data, X, [0.0, 1], {"blocks": subject, "exchange": "whole", "permute": "shuffle"}
+
+
+def unequal(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Two groups, 8 and 12, one with three times the deviation: flips, variance groups."""
+    group = np.arange(20) < 8
+    data = smooth(rng, 20) * np.where(group, 3.0, 1.0)[:, None]
+    X = np.c_[group, ~group].astype(float)
+    return data, X, [1.0, -1], {"variance_groups": group, "permute": "flip"}
+
+
+STUDIES: dict[str, Study] = {
+    "one sample, sign flips": one_sample,
+    "covariate, nuisance, exchanges": nuisance,
+    "three groups, F, exchanges": joint,
+    "visits, exchanges within subjects": within,
+    "groups, exchanges of subjects": whole,
+    "unequal variances, flips, v": unequal,
+}
+
+
+def rates(make: Study, n_studies: int) -> dict[str, object]:
+    """Count the studies with any significant voxel, by method."""
+    hits = dict.fromkeys(METHODS, 0)
+    for study in range(n_studies):
+        data, X, C, options = make(np.random.default_rng((study, 1)))
+        plan = Plan(METHODS, n_perm=N_PERM, seed=study, forming_p=0.01, **options)
+        found = permutation_test(data, X, C, plan, graph=GRAPH)
+        for method in METHODS:
+            hits[method] += bool(np.nanmin(found.measure(method).p) <= ALPHA)
+    return {method: _judged(count, n_studies) for method, count in hits.items()}
+
+
+def overstated(n_studies: int) -> dict[str, dict[str, object]]:
+    """Count the studies in which a bound on true discoveries is wrong for any of many regions."""
+    wrong = {"ari": 0, "pari": 0}
+    active = np.zeros(SHAPE, dtype=np.bool_)
+    active[2:6, 2:6, 2:6] = True
+    truth = active.ravel()
+    for study in range(n_studies):
+        rng = np.random.default_rng((study, 2))
+        data = smooth(rng, 14) + 1.0 * truth
+        reduced = reduce_data(data, partition(np.ones((14, 1)), [1.0]))
+        flips = arrange(read_blocks(14), N_PERM, seed=study, shuffle=False, flip=True)
+        t = np.sqrt(13 * np.abs(reduced.share) / (1 - np.abs(reduced.share)))
+        bounds = ari(2 * np.exp(tails.t_log_sf(t, 13.0)), ALPHA), pari(reduced, flips, ALPHA)
+        # The worst regions hold no active voxel, or the best of them beside inactive ones.
+        regions = [~truth, *((t > cut) for cut in (1.0, 2.0, 3.0, 4.0, 5.0))]
+        regions += [~truth & (t > cut) for cut in (1.0, 2.0, 3.0, 4.0, 5.0)]
+        for found in bounds:
+            wrong[found.method] += any(
+                found.discoveries(region) > np.sum(region & truth) for region in regions
+            )
+    return {name: {"share wrong": _judged(n, n_studies)} for name, n in wrong.items()}
+
+
+def _judged(count: int, n: int) -> str:
+    """Write a rate, and whether it lies in, below or above the 95 % interval of the level."""
+    low, high = stats.binom.interval(0.95, n, ALPHA)
+    mark = "above" if count > high else "below" if count < low else "in"
+    return f"{count / n:.3f} {mark}"
+
+
+def main() -> None:
+    """Print both tables."""
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    low, high = stats.binom.interval(0.95, n, ALPHA)
+    title = f"share of {n} null studies with any significant voxel (level 0.05; 95 % of counts "
+    title += f"between {low / n:.3f} and {high / n:.3f})"
+    show(title, {name: rates(make, n) for name, make in STUDIES.items()})
+    show(f"share of {n} studies in which a bound is wrong (at most 0.05)", overstated(n))
+
+
+if __name__ == "__main__":
+    main()
