@@ -16,7 +16,7 @@ from voxlm.contrasts.combine import combine
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.statmap import wald
 from voxlm.errors import ContrastError, DataError
-from voxlm.glm.masking import check_images, is_masker, make_masker, stack
+from voxlm.glm.masking import check_images, make_masker, stack
 from voxlm.glm.weights import as_rows, check_one_of, expression_to_contrast_vector
 from voxlm.kernels import tails
 from voxlm.models.estimate import Estimate
@@ -357,8 +357,6 @@ def compute_fixed_effects(
             f"images ({R})."
         )
     imgs = check_images(list(contrast_imgs), "contrast_imgs")
-    if is_masker(mask) and not hasattr(mask, "mask_img_"):
-        mask = mask.mask_img
     masker = make_masker(imgs, mask, "background")
     effects = stack(masker, imgs)
     variances = np.maximum(

@@ -172,6 +172,8 @@ def make_masker(
     smoothing_fwhm: Any = None,
     target_affine: Any = None,
     target_shape: Any = None,
+    *,
+    only_fitted: bool = False,
 ) -> Masker:
     """Return the masker that images and a model's parameters ask for.
 
@@ -186,6 +188,8 @@ def make_masker(
     smoothing_fwhm, target_affine, target_shape
         As the models have them. Of a masker that is given, its own smoothing is used where the
         model has none; the masker itself is never changed.
+    only_fitted : bool
+        Whether a masker has to be fitted; else its ``mask_img`` will do.
 
     Returns
     -------
@@ -193,8 +197,8 @@ def make_masker(
     """
     fwhm, given = smoothing_fwhm, mask
     if is_masker(mask):
-        given = getattr(mask, "mask_img_", None)
-        if not hasattr(mask, "mask_img_"):
+        given = getattr(mask, "mask_img_", getattr(mask, "mask_img", None))
+        if only_fitted and not hasattr(mask, "mask_img_"):
             name = type(mask).__name__
             raise VoxlmError(
                 f"This {name} instance is not fitted yet: mask_img={name}() knows no mask; "
@@ -311,4 +315,10 @@ def n_scans_of(image: Any) -> int:
 
 def stack(masker: Masker, imgs: Iterable[Any]) -> NDArray[np.float64]:
     """Return single maps as rows, NaN kept, shape ``(N, V)``."""
-    return np.vstack([np.atleast_2d(masker.transform(image)) for image in imgs])
+    listed = list(imgs)
+    counts = [n_scans_of(image) for image in listed]
+    out, start = np.empty((sum(counts), masker.n_elements_)), 0
+    for image, count in zip(listed, counts, strict=True):
+        out[start : start + count] = masker.transform(image)
+        start += count
+    return out

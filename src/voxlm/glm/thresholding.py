@@ -222,6 +222,8 @@ def cluster_level_inference(
         raise VoxlmError(
             f"'threshold' cannot be negative or contain negative values. Got: {threshold=}."
         )
+    if not 0 < alpha < 1:
+        raise VoxlmError(f"alpha should be between 0 and 1. {alpha} was provided")
     masker = _masker(stat_img, mask_img)
     stats = np.nan_to_num(masker.transform(stat_img).ravel())
     graph = graph_of(masker)

@@ -176,7 +176,13 @@ class FirstLevelModel(Estimator):
         designs, planned = run_designs(self, runs, events, confounds, design_matrices)
         masks = retained_scans(runs, sample_masks)
         masker = make_masker(
-            runs, self.mask_img, "epi", self.smoothing_fwhm, self.target_affine, self.target_shape
+            runs,
+            self.mask_img,
+            "epi",
+            self.smoothing_fwhm,
+            self.target_affine,
+            self.target_shape,
+            only_fitted=True,
         )
         fits = []
         for k, image in enumerate(runs):
