@@ -108,22 +108,12 @@ def fit_blocks(blocks: RandomBlocks, sums: BlockSums, reml: bool) -> BlockFit:
 
     def work(start: int, stop: int) -> None:
         here = slice(start, stop)
-        _fit(
-            _design(blocks),
-            sums.inner[:, here],
-            sums.outer[:, here],
-            sums.rss[here].reshape(1, -1),
-            N,
-            reml,
-            starts,
-            diagonal,
-            out.theta[:, here],
-            out.quadratic[here],
-            out.random_det[here],
-            out.fixed_det[here],
-            out.solution[:, here],
-            out.converged[here],
-        )
+        data = (sums.inner[:, here], sums.outer[:, here], sums.rss[here].reshape(1, -1))
+        theta, q, done = out.theta[:, here], out.quadratic[here], out.converged[here]
+        _fit(_design(blocks), *data, N, reml, starts, theta, q, done)
+        dets = (out.random_det[here], out.fixed_det[here])
+        solution = out.solution[:, here]
+        _finish(_design(blocks), *data, N, reml, diagonal, theta, q, *dets, solution, done)
 
     over_blocks(V, BLOCK, work)
     return out
@@ -178,10 +168,9 @@ def _deviance(design, inner, outer, rss, theta, space, N, reml, q, random, fixed
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fit(  # type: ignore[no-untyped-def]
-    design, inner, outer, rss, N, reml, starts, diagonal,
-    theta_out, q_out, random_out, fixed_out, solution, converged,
-):  # fmt: skip
-    """Fit a block of voxels: those that still move share lanes, step after step."""
+    design, inner, outer, rss, N, reml, starts, theta_out, q_out, converged
+):
+    """Minimise over a block of voxels: those that still move share lanes, step after step."""
     V, D, S, T = rss.shape[1], starts.shape[1], design[4].shape[0], design[6].size
     space = scratch(design[0].shape[1], S)
     c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
@@ -215,17 +204,31 @@ def _fit(  # type: ignore[no-untyped-def]
                 _newton(design, c, o, r[0], space, N, reml, late, theta, value, radius, done)
             for w in range(some.size):
                 theta_out[:, some[w]] = theta[:, w]
-                q_out[some[w]] = value[w]  # the deviance, until the last evaluation
+                q_out[some[w]] = value[w]
                 reach[some[w]] = radius[w]
                 converged[some[w]] = done[w]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _finish(  # type: ignore[no-untyped-def]
+    design, inner, outer, rss, N, reml, diagonal,
+    theta_out, q_out, random_out, fixed_out, solution, converged,
+):  # fmt: skip
+    """Set to zero what can be, and write the last evaluation; ``q_out`` comes as the deviance."""
+    V, D, S, T = rss.shape[1], diagonal.size, design[4].shape[0], design[6].size
+    space = scratch(design[0].shape[1], S)
+    c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
+    theta, trial = np.empty((D, LANES)), np.empty((D, LANES))
+    before, other, value = np.empty((1, LANES)), np.empty(LANES), np.empty(LANES)
+    q, random, fixed = np.empty(LANES), np.empty(LANES), np.empty(LANES)
     for at in range(0, V, LANES):
         n = min(LANES, V - at)
         load(inner, at, n, c)
         load(outer, at, n, o)
         load(rss, at, n, r)
         load(theta_out, at, n, theta)
-        load(q_out.reshape(1, -1), at, n, trial)
-        value[:] = trial[0]
+        load(q_out.reshape(1, -1), at, n, before)
+        value[:] = before[0]
         for k in range(D):
             if diagonal[k]:
                 trial[:] = theta
