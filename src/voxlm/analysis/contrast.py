@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.analysis.options import share
-from voxlm.analysis.permuting import Resampling, bound
+from voxlm.analysis.resampling import Resampling
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.verdict import Verdict, decide
 from voxlm.contrasts.estimable import check_estimable
@@ -20,9 +21,15 @@ from voxlm.contrasts.statmap import StatMap, test
 from voxlm.design.columns import Design
 from voxlm.errors import DataError, did_you_mean
 from voxlm.images.space import Space
-from voxlm.inference.ari import AllResolution, ari
 from voxlm.kernels.tails import t_isf
 from voxlm.models.estimate import Estimate
+
+if TYPE_CHECKING:
+    from voxlm.inference.ari import AllResolution
+
+# Only some corrections need these, and compiled kernels with them.
+permuting = lazy_loader.load("voxlm.analysis.permuting", suppress_warning=True)
+resolution = lazy_loader.load("voxlm.inference.ari", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 
@@ -210,11 +217,11 @@ class Contrast:
             ``.discoveries(region)``, ``.proportion(region)``, ``.by_label(labels)``.
         """
         if method == "pari":
-            return bound(self.resampling, self.hypothesis, alpha, options)
+            return permuting.bound(self.resampling, self.hypothesis, alpha, options)
         if method != "ari" or options:
             what = f"options {', '.join(options)} are for 'pari'" if options else f"got {method!r}"
             raise DataError(f"bounds come from 'ari' or 'pari': {what}")
-        return ari(self.p, alpha)
+        return resolution.ari(self.p, alpha)
 
     def __repr__(self) -> str:
         df = np.unique(np.asarray(self.df))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.groupsummary import describe_group
 from voxlm.analysis.groupvoxel import compare_group, refit_voxel, write_r
-from voxlm.analysis.permuting import Resampling
+from voxlm.analysis.resampling import Resampling
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.bids.maps import Maps
 from voxlm.contrasts.estimable import check_estimable

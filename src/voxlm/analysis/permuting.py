@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm.analysis.resampling import Resampling
 from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Space, Volume
@@ -16,6 +17,7 @@ from voxlm.inference.ari import AllResolution, pari
 from voxlm.inference.partition import partition
 from voxlm.inference.permutation import PermutationTest, permutation_test
 from voxlm.inference.permute import reduce_data
+from voxlm.inference.plan import PERMUTED as PERMUTED
 from voxlm.inference.plan import TREE_METHODS, Plan, arrange_plan, check_plan
 from voxlm.kernels.graph import volume_graph
 
@@ -32,25 +34,6 @@ FIRST_LEVEL = (
 # What the plan takes from the call itself, and what the fit has settled.
 RESERVED = ("methods", "variance_groups")
 OPTIONS = ("connectivity", *(f.name for f in fields(Plan) if f.name not in RESERVED))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Resampling:
-    """The maps behind a contrast, so that they can be permuted.
-
-    Parameters
-    ----------
-    maps : Maps
-        The data and their table.
-    X : ndarray, shape (N, P)
-        The design.
-    refusal : str
-        Why this fit cannot be permuted; empty where it can.
-    """
-
-    maps: Maps
-    X: NDArray[np.float64]
-    refusal: str = ""
 
 
 def permute(

@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import lazy_loader
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxlm.analysis.permuting import permute
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Volume
 from voxlm.inference.clusters import find_clusters
 from voxlm.inference.decision import METHODS, Decision, correct
-from voxlm.inference.permutation import PermutationTest
-from voxlm.inference.plan import PERMUTED
 from voxlm.kernels.graph import volume_graph
 
 if TYPE_CHECKING:
     from voxlm.analysis.contrast import Contrast
+    from voxlm.inference.permutation import PermutationTest
+
+# Only some corrections need it, and compiled kernels with it.
+permuting = lazy_loader.load("voxlm.analysis.permuting", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 
@@ -128,20 +130,20 @@ class Verdict:
 
 def decide(contrast: Contrast, method: str, alpha: float, options: Mapping[str, Any]) -> Verdict:
     """Correct a contrast for the number of voxels."""
-    if method in PERMUTED:
-        test = permute(
-            contrast.resampling, contrast.hypothesis, contrast.space, method, dict(options)
-        )
-        return Verdict(contrast, test.decide(method, alpha), test)
-    if options:
-        raise VoxlmError(f"{', '.join(options)}: not for {method!r}, which permutes nothing")
-    if method not in METHODS:
-        known = (*METHODS, *PERMUTED)
+    if method in METHODS:
+        if options:
+            raise VoxlmError(f"{', '.join(options)}: not for {method!r}, which permutes nothing")
+        return Verdict(contrast, correct(contrast.result, method, alpha))
+    if method not in permuting.PERMUTED:
+        known = (*METHODS, *permuting.PERMUTED)
         raise VoxlmError(
             f"unknown correction {method!r}; {did_you_mean(str(method), known)} "
             f"The methods are: {', '.join(known)}"
         )
-    return Verdict(contrast, correct(contrast.result, method, alpha))
+    test = permuting.permute(
+        contrast.resampling, contrast.hypothesis, contrast.space, method, dict(options)
+    )
+    return Verdict(contrast, test.decide(method, alpha), test)
 
 
 def tabulate(
