@@ -240,6 +240,6 @@ def ask(
     kind: Literal["t", "F"] | None,
 ) -> Contrast:
     """Read a contrast over a design's columns, check it, and test it at every voxel."""
-    question = hypothesis(spec, design.columns, kind, design.meaning)
+    question = hypothesis(spec, design.coefficients, kind, design.meaning)
     check_estimable(question.C, estimate.X, design.names)
     return Contrast(question, test(estimate, question), space)

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from voxlm.analysis.fitted import Fitted
-from voxlm.analysis.voxelwise import series
+from voxlm.analysis.voxelwise import columns_at, series
 from voxlm.errors import DataError
 
 RESERVED = frozenset(
@@ -107,8 +106,8 @@ def r_code(fit: Fitted, at: int, csv: Path) -> str:
     write_table(fit, at, csv)
     lines = [f"# {described(fit)}"]
     lines += [f"data <- read.csv({quoted(csv)}, check.names = FALSE)"]
-    names = r_names([response_name(fit), *fit.design.names])
-    if names != [response_name(fit), *fit.design.names]:
+    names = r_names([response_name(fit), *fit.names])
+    if names != [response_name(fit), *fit.names]:
         lines += [f"names(data) <- c({', '.join(json.dumps(name) for name in names)})"]
     if fit.order == 0:
         return "\n".join([*lines, f"fit <- lm({r_formula(fit)}, data = data)", *shown("fit")])
@@ -157,7 +156,7 @@ def starts(fit: Fitted) -> list[int]:
 def response_name(fit: Fitted) -> str:
     """Return a name for the series that no column has."""
     name = "y"
-    while name in fit.design.names:
+    while name in fit.names:
         name += "_"
     return name
 
@@ -166,18 +165,19 @@ def write_table(fit: Fitted, at: int, csv: Path) -> None:
     """Write the series of a voxel and the columns, a row a retained scan, all digits kept."""
     if not csv.parent.is_dir():
         raise DataError(f"there is no folder {csv.parent} to write {csv.name} in")
-    table = pd.DataFrame(fit.estimate.X, columns=list(fit.design.names))
-    table.insert(0, response_name(fit), series(fit, np.array([at]))[:, 0])
+    voxel = np.array([at])
+    table = columns_at(fit, voxel)[0].copy()
+    table.insert(0, response_name(fit), series(fit, voxel)[:, 0])
     table.to_csv(csv, index=False)
 
 
 def r_formula(fit: Fitted) -> str:
     """Write the columns as an R formula; R is told of the constant, for its R²."""
-    response, *names = r_names([response_name(fit), *fit.design.names])
+    response, *names = r_names([response_name(fit), *fit.names])
     ones = [
         column.role == "constant" and bool(np.all(values == 1.0))
         for column, values in zip(fit.design.columns, fit.estimate.X.T, strict=True)
-    ]
+    ] + [False] * len(fit.design.varying)
     rest = [name for name, one in zip(names, ones, strict=True) if not one]
     return f"{response} ~ {' + '.join(['1' if any(ones) else '0', *rest])}"
 

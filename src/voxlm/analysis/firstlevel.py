@@ -13,12 +13,15 @@ from voxlm.analysis.options import real, whole
 from voxlm.analysis.plan import Plan, check_design, compile_design, plan_runs
 from voxlm.analysis.progress import Watched
 from voxlm.analysis.stacked import stack_plans
+from voxlm.analysis.varying import forbid_several, own_column
 from voxlm.bids.common import share_mask
 from voxlm.bids.run import Run
 from voxlm.design.columns import Design as Columns
 from voxlm.errors import DataError
+from voxlm.models.estimate import Estimate
 from voxlm.models.linear import fit_linear
 from voxlm.models.stacked import Stacked
+from voxlm.models.varying import fit_linear_varying
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ def fit_runs(
             f"make one with vx.Run(bold, events=…, confounds=…)"
         )
     plans = plan_runs(formula, runs, hrf, noise.order)
+    forbid_several(plans)
     shared = share_mask(runs)
     if stack and len(runs) > 1:
         return _fit_plan(stack_plans(plans, shared), noise, progress)
@@ -177,7 +181,20 @@ def fit_runs(
 def _fit_plan(planned: Plan, noise: Noise, progress: bool) -> Fit:
     run, source = planned.run, planned.run.scans
     stacked = isinstance(source, Stacked)
+    own = own_column(planned)
     with Watched(source, run.name, progress) as scans:
+        if own is not None:
+            estimate: Estimate = fit_linear_varying(
+                scans,
+                planned.design.matrix,
+                own,
+                order=noise.order,
+                maxiter=noise.maxiter,
+                rtol=noise.rtol,
+                kept=planned.kept,
+                scaling=run.scaling,
+            )
+            return Fit(noise.verb, planned, estimate, noise.maxiter, noise.rtol)
         estimate = fit_linear(
             scans,
             planned.design.matrix,

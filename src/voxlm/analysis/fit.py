@@ -119,7 +119,7 @@ class Fit(Fitted):
             The position is outside the grid or the mask, or the voxel was left out.
         """
         at = self._fitted(i, j, k, x, y, z, mm)
-        return refit(self, series(self, np.array([at]))[:, 0])
+        return refit(self, at)
 
     def to_statsmodels(self, csv: str | PathLike[str], *place: float, mm: bool = False) -> str:
         """Write one voxel's data as a table, and return statsmodels code that fits it.

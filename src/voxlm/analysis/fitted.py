@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from voxlm.analysis.design import Design
 from voxlm.analysis.options import share
 from voxlm.analysis.plan import Plan
+from voxlm.analysis.varying import own_series
 from voxlm.bids.run import Run
 from voxlm.errors import DataError
 from voxlm.kernels.tails import t_isf, t_to_p
@@ -52,6 +53,11 @@ class Fitted:
     def design(self) -> Design:
         """The columns."""
         return self.plan.design
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the coefficients are called, in order."""
+        return tuple(column.name for column in self.design.coefficients)
 
     @property
     def run(self) -> Run:
@@ -127,7 +133,11 @@ class Fitted:
     @cached_property
     def fittedvalues(self) -> Floats:
         """``X b`` at the retained scans, in the units of the fit, shape ``(n, V)``."""
-        return self.estimate.X @ self.params
+        shared = len(self.design.columns)
+        values: Floats = self.estimate.X @ self.params[:shared]
+        if self.design.varying:
+            values += self.params[-1] * own_series(self.plan, np.arange(self.n_voxels))
+        return values
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -149,15 +159,15 @@ class Fitted:
         if exog is None:
             return self.fittedvalues
         if isinstance(exog, pd.DataFrame):
-            missing = [name for name in self.design.names if name not in exog]
+            missing = [name for name in self.names if name not in exog]
             if missing:
                 raise DataError(f"exog lacks the columns {missing}")
-            exog = exog[list(self.design.names)].to_numpy(dtype=np.float64)
+            exog = exog[list(self.names)].to_numpy(dtype=np.float64)
         rows = np.asarray(exog, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.params.shape[0]:
             raise DataError(
                 f"exog has shape {rows.shape}; expected (rows, {self.params.shape[0]}), the "
-                f"columns being {list(self.design.names)}"
+                f"columns being {list(self.names)}"
             )
         return rows @ self.params
 
@@ -166,7 +176,7 @@ class Fitted:
         if name in ("rsquared", "scale", "rho"):
             values: Floats = getattr(self, name)
             return values[0] if name == "rho" and self.order == 1 else values
-        if name in self.design.names:
-            return self.params[self.design.names.index(name)]
-        known = ["rsquared", "scale", "rho", *self.design.names]
+        if name in self.names:
+            return self.params[self.names.index(name)]
+        known = ["rsquared", "scale", "rho", *self.names]
         raise DataError(f"no map called {name!r}; there are {known}")

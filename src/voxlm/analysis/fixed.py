@@ -135,7 +135,7 @@ def _read(spec: ContrastSpec, fit: Fit, kind: Literal["t", "F"] | None) -> Hypot
 
 def _answerable(question: Hypothesis, fit: Fit) -> Floats | None:
     """Return the rows over the run's own columns; None where it lacks one that they weigh."""
-    present = [column in fit.design.columns for column in fit.plan.asked]
+    present = [column in fit.design.coefficients for column in fit.plan.asked]
     if np.any(question.C[:, np.logical_not(present)]):
         return None
     C = question.C[:, present]

@@ -124,7 +124,7 @@ def _plan(
         made = Design.of(formula)
     else:
         made = compile_design(formula, run, events, hrf, pooled)
-    asked = made.columns
+    asked = made.coefficients
     if pooled is not None:
         made = leave_out_empty(made)
     made, kept = take_out(made, run.sample_mask, order)

@@ -43,7 +43,7 @@ def _run(fit: Fitted) -> dict[str, Any]:
         "name": run.name,
         "inputs": [_input(file) for file in run.inputs],
         "formula": fit.formula,
-        "columns": list(fit.design.names),
+        "columns": list(fit.names),
         "notes": [*run.notes, *fit.design.notes],
         "tr": run.clock.tr,
         "slice_time_ref": run.clock.slice_time_ref,

@@ -21,7 +21,7 @@ def describe_fit(fit: Fitted) -> str:
     lines = [
         f"{_title(fit)}",
         *([_wrap("formula", fit.formula)] if fit.formula else []),
-        *_columns(fit.design.columns),
+        *_columns(fit.design.coefficients),
         f"scans     {_scans(fit)}",
         f"voxels    {int(fitted.sum()):,} fitted of {fit.n_voxels:,}",
         *[f"          {count:,} left out: {why}" for why, count in fit.left_out.items()],

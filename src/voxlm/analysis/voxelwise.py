@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm.analysis.fitted import Fitted
+from voxlm.analysis.varying import own_series
 from voxlm.errors import DataError
 from voxlm.models.reduce import FITTED
 
@@ -40,14 +41,27 @@ def series(fit: Fitted, voxels: NDArray[np.intp]) -> Floats:
     return scaled
 
 
-def refit(fit: Fitted, y: Floats) -> Any:
-    """Fitted one series with statsmodels, by the model and options of ``fit``.
+def columns_at(fit: Fitted, voxels: NDArray[np.intp]) -> list[pd.DataFrame]:
+    """Return the columns at some voxels, a row a retained scan: one table a voxel."""
+    shared = pd.DataFrame(fit.estimate.X, columns=list(fit.design.names))
+    if not fit.design.varying:
+        return [shared] * voxels.size
+    own = own_series(fit.plan, voxels)
+    return [shared.assign(**{fit.names[-1]: own[:, k]}) for k in range(voxels.size)]
+
+
+def refit(fit: Fitted, at: int) -> Any:
+    """Fit one voxel with statsmodels, by the model and options of ``fit``.
 
     Returns
     -------
     statsmodels.regression.linear_model.RegressionResults
     """
-    X = pd.DataFrame(fit.estimate.X, columns=list(fit.design.names))
+    voxel = np.array([at])
+    return _fit_series(fit, series(fit, voxel)[:, 0], columns_at(fit, voxel)[0])
+
+
+def _fit_series(fit: Fitted, y: Floats, X: pd.DataFrame) -> Any:
     if fit.order == 0:
         return sm.OLS(y, X).fit()
     if len(fit.estimate.basis.segments) > 1:
@@ -82,11 +96,11 @@ def compare(fit: Fitted, n: int, seed: int) -> pd.DataFrame:
         raise DataError("no voxel could be fitted, so there is nothing to compare")
     rng = np.random.default_rng(seed)
     voxels = np.sort(rng.choice(fitted, size=min(n, fitted.size), replace=False))
-    data = series(fit, voxels)
+    data, columns = series(fit, voxels), columns_at(fit, voxels)
     ours = _ours(fit, voxels)
     rows = []
     for k, voxel in enumerate(voxels):
-        theirs = _theirs(fit, refit(fit, data[:, k]))
+        theirs = _theirs(fit, _fit_series(fit, data[:, k], columns[k]))
         for name, values in ours.items():
             gap = np.abs(values[..., k] - theirs[name])
             size = np.max(np.abs(theirs[name]), initial=0.0)

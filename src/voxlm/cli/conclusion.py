@@ -77,7 +77,7 @@ def _record(
             {
                 "name": each.run.name,
                 "formula_as_understood": each.design.formula,
-                "columns": list(each.design.names),
+                "columns": list(each.names),
                 "n_scans": each.run.clock.n_scans,
                 "tr": each.run.clock.tr,
                 "n_voxels": each.n_voxels,

@@ -83,10 +83,15 @@ def build(
         record = Column("constant", "1", "constant")
         blocks.append(Block(np.ones((clock.n_scans, 1)), (record,)))
     columns = tuple(column for block in blocks for column in block.columns)
-    forbid_same_names(columns)
+    varying = tuple(
+        Column(r.text, r.text, "confound", aliases=("voxel",)) for r in resolved.regressors
+    )
+    forbid_same_names(columns + varying)
     notes = resolved.notes + tuple(note for block in blocks for note in block.notes)
     matrix = np.hstack([block.matrix for block in blocks])
-    return Design(matrix, unique_aliases(columns), clock, str(resolved), notes, resolved)
+    return Design(
+        matrix, unique_aliases(columns), clock, str(resolved), notes, resolved, varying=varying
+    )
 
 
 def drift_block(drift: Drift | None, clock: Clock) -> Block:

@@ -105,6 +105,9 @@ class Design:
         The resolved formula, for ``explain``.
     random : tuple of RandomBlock
         The random terms of a group formula.
+    varying : tuple of Column
+        Columns whose values differ from voxel to voxel. They have no place in the matrix;
+        coefficients and contrasts have them last.
 
     Examples
     --------
@@ -122,6 +125,7 @@ class Design:
     notes: tuple[str, ...] = ()
     meaning: Any = field(default=None, repr=False)
     random: tuple[RandomBlock, ...] = ()
+    varying: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64, order="C")
@@ -134,6 +138,11 @@ class Design:
     def names(self) -> tuple[str, ...]:
         """Column names, in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def coefficients(self) -> tuple[Column, ...]:
+        """The columns that a fit has coefficients of: those of the matrix, then varying ones."""
+        return self.columns + self.varying
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -14,13 +14,14 @@ from voxlm.formula.lookup import is_word
 from voxlm.formula.naming import Namer
 from voxlm.formula.response import basis_of, check_response, subset_of
 from voxlm.formula.schema import Schema
-from voxlm.formula.specials import drift_of, interaction_of, is_drift, is_scrub
+from voxlm.formula.specials import drift_of, interaction_of, is_drift, is_scrub, regressor_of
 from voxlm.formula.syntax import Bar, Call, Formula, Name, Node, Number, Span, walk, write
 from voxlm.formula.terms import (
     IMPLIED_DRIFT,
     Drift,
     EventTerm,
     Interaction,
+    Regressor,
     Resolved,
     ScanTerm,
     Scrub,
@@ -98,6 +99,7 @@ class Resolver:
     constant: bool = True
     scrubs: list[Scrub] = field(default_factory=list)
     interactions: list[Interaction] = field(default_factory=list)
+    regressors: list[Regressor] = field(default_factory=list)
     items: list[tuple[str, list[Term]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -119,6 +121,8 @@ class Resolver:
             self.set_drift(sign, item)
         elif isinstance(item, Call) and item.function == "ppi":
             self.add_interaction(sign, item)
+        elif isinstance(item, Call) and item.function == "voxel":
+            self.add_regressor(sign, item)
         elif is_scrub(item) and not self.schema.find("scrub"):
             self.add_scrub(sign, item)
         elif any(isinstance(node, Bar) for node in walk(item)):
@@ -179,6 +183,14 @@ class Resolver:
         self.interactions.append(made)
         self.add_terms(1, item.args[0])
 
+    def add_regressor(self, sign: int, item: Call) -> None:
+        """Read ``voxel("map.nii.gz")``."""
+        if sign < 0:
+            raise self.fail("this minus removes nothing", item.span, "leave voxel out")
+        if self.regressors:
+            raise self.fail("one voxel() a formula: its values differ by voxel", item.span)
+        self.regressors.append(regressor_of(item, self.formula.text))
+
     def add_terms(self, sign: int, item: Node) -> None:
         """Add the terms of an item, or take them away."""
         text = self.formula.text
@@ -206,7 +218,7 @@ class Resolver:
                 f"{node.function}() of a number is the drift and stands alone in the sum", node.span
             )
         assert isinstance(node, Call)
-        if node.function in ("scrub", "ppi"):
+        if node.function in ("scrub", "ppi", "voxel"):
             raise self.fail(f"{node.function}() stands alone in the sum", node.span)
         if node.function in MACROS:
             return [(factor.key,) for factor in confounds.call(node, self.namer)]
@@ -269,6 +281,7 @@ class Resolver:
             tuple(self.scrubs),
             self.shown(),
             tuple(self.interactions),
+            tuple(self.regressors),
         )
 
     def check_term(self, factors: tuple[Factor, ...], tags: list[Tag], span: Span) -> None:
@@ -328,6 +341,10 @@ class Resolver:
         words += [
             Word(made.text, f"interaction with {made.seed.text}", "scans", ("ppi",))
             for made in self.interactions
+        ]
+        words += [
+            Word(made.text, "image with a value a scan and voxel", "scans", ("voxel",))
+            for made in self.regressors
         ]
         if self.drift:
             source = "implied drift" if self.drift.implied else "drift"

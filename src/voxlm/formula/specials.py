@@ -9,8 +9,8 @@ from voxlm.formula import algebra
 from voxlm.formula.algebra import Leaf
 from voxlm.formula.constants import constant, is_constant, number, whole
 from voxlm.formula.factors import Factor
-from voxlm.formula.syntax import Call, Name, Node, write
-from voxlm.formula.terms import Drift, EventTerm, Interaction
+from voxlm.formula.syntax import Call, Name, Node, String, write
+from voxlm.formula.terms import Drift, EventTerm, Interaction, Regressor
 
 MAX_DRIFT_ORDER = 20
 
@@ -47,6 +47,21 @@ def drift_of(item: Call, text: str) -> Drift:
             "the cut-off is a frequency in Hz", text, item.args[0].span, "cosine(1/128)"
         )
     return Drift("cosine", value, write(item))
+
+
+def regressor_of(item: Call, text: str) -> Regressor:
+    """Read ``voxel("map.nii.gz")``; the file is not opened.
+
+    Raises
+    ------
+    FormulaError
+        If the argument is no file name in quotes.
+    """
+    if len(item.args) != 1 or item.keywords or not isinstance(item.args[0], String):
+        raise FormulaError(
+            "voxel() takes the name of an image in quotes", text, item.span, 'voxel("map.nii.gz")'
+        )
+    return Regressor(str(constant(item.args[0], text)), write(item))
 
 
 def interaction_of(item: Call, leaf: Leaf, known: Mapping[str, Factor], text: str) -> Interaction:

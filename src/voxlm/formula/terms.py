@@ -112,6 +112,22 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Regressor:
+    """A regressor with a value a scan and voxel: an image, read when the model is fitted.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    text : str
+        As written.
+    """
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One row of the resolution table: what a word of the formula was taken for."""
 
@@ -151,6 +167,8 @@ class Resolved:
         How the scan terms are written: a word such as ``motion24`` stays one.
     interactions : tuple of Interaction
         Psychophysiological interactions; their seeds are scan terms too.
+    regressors : tuple of Regressor
+        Images with a value a scan and voxel; one at most.
 
     Examples
     --------
@@ -173,12 +191,14 @@ class Resolved:
     scrubs: tuple[Scrub, ...] = ()
     shown: tuple[str, ...] = ()
     interactions: tuple[Interaction, ...] = ()
+    regressors: tuple[Regressor, ...] = ()
 
     def __str__(self) -> str:
         pieces = ["1" if self.constant else "0"]
         pieces += [written(term) for term in self.events]
         pieces += [*self.shown, *(scrub.text for scrub in self.scrubs)]
         pieces += [interaction.text for interaction in self.interactions]
+        pieces += [regressor.text for regressor in self.regressors]
         pieces += [self.drift.text] if self.drift else []
         return f"{self.formula.response or 'y'} ~ {' + '.join(pieces)}"
 
@@ -232,6 +252,8 @@ def names_of(word: Word, columns: list[tuple[frozenset[str], str]]) -> list[str]
         return ["drift_1, …"]
     if "constant" in word.keys:
         return ["constant"]
+    if "voxel" in word.keys:
+        return [word.word]
     if "ppi" in word.keys:
         return ["ppi[…]"]
     if "scrub" in word.keys:

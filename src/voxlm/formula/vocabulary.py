@@ -25,7 +25,7 @@ RESPONSES = ("spm", "glover")
 MODIFIERS = ("derivative", "dispersion")
 
 #: Calls that make columns on the scans.
-MACROS = frozenset({"cosine", "scrub", "acompcor", "tcompcor", "match", "ppi"})
+MACROS = frozenset({"cosine", "scrub", "acompcor", "tcompcor", "match", "ppi", "voxel"})
 
 #: Functions of one variable, and the number of columns does not depend on the values.
 ELEMENTWISE = frozenset({"log", "exp", "sqrt", "abs", "I"})

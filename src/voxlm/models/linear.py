@@ -65,13 +65,29 @@ def fit_linear(
     rows = X if kept is None else X[kept]
     if segments is None and kept is not None and not kept.all():
         segments = cut_segments(kept)
-    basis = _basis(rows, order, segments)
+    basis = make_basis(rows, order, segments)
     reduced = reduce_scans(scans, basis, kept, scaling)
     fit = ordinary(basis, reduced) if order == 0 else _whitened(basis, reduced, maxiter, rtol)
     return estimate_of(rows, basis, reduced, fit)
 
 
-def _basis(rows: Floats, order: int, segments: Ints | None) -> LaggedBasis:
+def make_basis(rows: Floats, order: int, segments: Ints | None) -> LaggedBasis:
+    """Compute the design-only products of a fit, where it leaves degrees of freedom.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, P)
+        The design at the retained scans.
+    order : int
+        Order of the AR noise model.
+    segments : ndarray of int, shape (S, 2), or None
+        Start and stop of each series.
+
+    Raises
+    ------
+    DesignError
+        Too few scans for the columns and the order, or columns that depend on each other.
+    """
     cuts = np.array([[0, len(rows)]]) if segments is None else segments
     left = int(np.maximum(cuts[:, 1] - cuts[:, 0] - order, 0).sum())
     if left <= rows.shape[1]:

@@ -24,12 +24,14 @@ from voxlm.models.source import Scans
 Floats = NDArray[np.float64]
 Scaling = Literal["percent", "grand_mean", "percent_floored", "grand_mean_floored"] | None
 
-FITTED, ZERO, CONSTANT, NOT_FINITE, MEAN_NOT_POSITIVE = range(5)
+FITTED, ZERO, CONSTANT, NOT_FINITE, MEAN_NOT_POSITIVE, COLUMN_REPEATS, COLUMN_NOT_FINITE = range(7)
 REASONS = {
     ZERO: "zero in every scan",
     CONSTANT: "constant over scans",
     NOT_FINITE: "not finite in some scan",
     MEAN_NOT_POSITIVE: "mean not positive, so percent change is undefined",
+    COLUMN_REPEATS: "voxel regressor constant, or a sum of other columns",
+    COLUMN_NOT_FINITE: "voxel regressor not finite in some scan",
 }
 # A spread below a few units in the last place of the mean is rounding, not signal.
 ROUNDING = 8.0
@@ -88,12 +90,12 @@ def reduce_scans(
     DataError
         Where percent scaling meets data whose means are mostly not positive.
     """
-    sums = _collect(scans, basis, kept, None)
+    sums = collect(scans, basis, kept, None)
     status = _status(sums, basis, scans.dtype, scaling)
     mean = sums.shift + sums.mean
     center, factor, level = _scaling(mean, status, scaling)
     if not basis.constant and not np.array_equal(sums.shift, center):
-        sums = _collect(scans, basis, kept, np.where(status == FITTED, center, 0.0))
+        sums = collect(scans, basis, kept, np.where(status == FITTED, center, 0.0))
     offset = sums.shift - center if basis.constant else np.zeros_like(center)
     return Reduced(sums, offset, factor, level, status)
 
@@ -150,9 +152,22 @@ def _status(
     return status
 
 
-def _collect(
+def collect(
     scans: Scans, basis: LaggedBasis, kept: NDArray[np.bool_] | None, shift: Floats | None
 ) -> Sums:
+    """Reduce scans, less a shift, by whichever way suits where they are.
+
+    Parameters
+    ----------
+    scans : Scans
+        A run, or anything that has a value a scan and voxel.
+    basis : LaggedBasis
+        Design-only products, over the retained scans.
+    kept : ndarray of bool, shape (T,), or None
+        The retained scans; all when None.
+    shift : ndarray, shape (V,), or None
+        What to subtract; each voxel's first scan when None.
+    """
     array = scans.array
     if array is not None:
         return sums_of_array(basis, array if kept is None else array[kept], shift)
