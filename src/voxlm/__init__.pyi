@@ -1,5 +1,6 @@
 from . import hrf as hrf
 from . import simulate as simulate
+from .analysis.anova import anova as anova
 from .analysis.conjunction import conjunction as conjunction
 from .analysis.contrast import Contrast as Contrast
 from .analysis.design import Design as Design
@@ -12,6 +13,8 @@ from .analysis.group import lmer as lmer
 from .analysis.group import meta as meta
 from .analysis.groupfit import GroupFit as GroupFit
 from .analysis.lm import lm as lm
+from .analysis.statistics import load_statistics as load_statistics
+from .analysis.statistics import save_statistics as save_statistics
 from .analysis.verdict import Verdict as Verdict
 from .bids.maps import Maps as Maps
 from .bids.run import Run as Run
