@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,9 @@ def test_what_is_said_to_be_missing_is_missing():
         assert not hasattr(glm, name)
         assert not hasattr(glm.first_level, name)
     assert not hasattr(glm.first_level.FirstLevelModel, "generate_report")
+
+
+def test_the_import_brings_neither_nilearn_nor_scikit_learn():
+    code = "import sys, voxlm.glm; print([m for m in ('nilearn', 'sklearn.base') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

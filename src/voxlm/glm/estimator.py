@@ -10,7 +10,7 @@ import numpy as np
 
 from voxlm.errors import VoxlmError
 
-sklearn_utils = lazy_loader.load("sklearn.utils", suppress_warning=True)
+sklearn = lazy_loader.load("sklearn")
 
 
 class NotFittedError(VoxlmError, AttributeError):
@@ -64,7 +64,7 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_tags__(self) -> Any:
-        utils = sklearn_utils
+        utils = sklearn.utils
         return utils.Tags(
             estimator_type="glm",
             target_tags=utils.TargetTags(required=False),
