@@ -50,6 +50,7 @@ def test_what_is_said_to_be_missing_is_missing():
 
 
 def test_the_import_brings_neither_nilearn_nor_scikit_learn():
-    code = "import sys, voxlm.glm; print([m for m in ('nilearn', 'sklearn.base') if m in sys.modules])"
+    asked = "[m for m in ('nilearn', 'sklearn.base') if m in sys.modules]"
+    code = f"import sys, voxlm.glm; print({asked})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
