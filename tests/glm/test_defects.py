@@ -17,7 +17,7 @@ import pytest
 import statsmodels.api as sm
 from nilearn.maskers import NiftiMasker
 from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
-from small_study import AFFINE, SHAPE, TR, T, events, group_maps, image, mask_image, series
+from nilearn_study import AFFINE, SHAPE, TR, T, events, group_maps, image, mask_image, series
 
 import voxlm as vx
 from voxlm.glm import Contrast, cluster_level_inference, expression_to_contrast_vector

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from nilearn.glm.first_level import FirstLevelModel as Theirs
 from nilearn.glm.first_level import run_glm as their_run_glm
+from nilearn_study import AFFINE, SHAPE, TR, T, confounds, events, image, mask_image, series
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
-from small_study import AFFINE, SHAPE, TR, T, confounds, events, image, mask_image, series
 
 import voxlm as vx
 from voxlm.glm.first_level import FirstLevelModel, run_glm

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nilearn.glm.second_level import non_parametric_inference as their_inference
-from small_study import group_maps, mask_image
+from nilearn_study import group_maps, mask_image
 
 from voxlm.glm.second_level import SecondLevelModel, non_parametric_inference
 

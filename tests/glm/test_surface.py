@@ -8,7 +8,7 @@ import pytest
 from nilearn.glm.first_level import FirstLevelModel as TheirFirst
 from nilearn.glm.second_level import SecondLevelModel as TheirSecond
 from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
-from small_study import TR, T, events, mask_image
+from nilearn_study import TR, T, events, mask_image
 
 from voxlm.glm import threshold_stats_img
 from voxlm.glm.first_level import FirstLevelModel

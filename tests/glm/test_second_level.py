@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from nilearn.glm.first_level import FirstLevelModel as TheirFirst
 from nilearn.glm.second_level import SecondLevelModel as Theirs
+from nilearn_study import AFFINE, SHAPE, TR, events, group_maps, image, mask_image
 from scipy.stats import norm
-from small_study import AFFINE, SHAPE, TR, events, group_maps, image, mask_image
 from statsmodels.stats.multitest import multipletests
 
 from voxlm import glm as ours
