@@ -40,7 +40,9 @@ def assert_same_maps(one, other, **contrast):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{}, {"smoothing_fwhm": 5.0}, {"mask_img": mask_image()}], ids=str
+    "parameters",
+    [{}, {"smoothing_fwhm": 5.0}, {"mask_img": mask_image()}],
+    ids=["plain", "smoothed", "masked"],
 )
 def test_maps(maps, parameters):
     models = [

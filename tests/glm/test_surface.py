@@ -10,6 +10,7 @@ from nilearn.glm.second_level import SecondLevelModel as TheirSecond
 from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
 from nilearn_study import TR, T, events, mask_image
 
+from voxlm.errors import VoxlmWarning
 from voxlm.glm import threshold_stats_img
 from voxlm.glm.first_level import FirstLevelModel
 from voxlm.glm.second_level import SecondLevelModel
@@ -85,3 +86,9 @@ def test_clusters_are_of_the_mesh():
 def test_kinds_do_not_mix():
     with pytest.raises(TypeError, match="Mask and input images must be of compatible types"):
         FirstLevelModel(t_r=TR, mask_img=mask_image()).fit(picture(0, T), events(0))
+
+
+def test_options_of_volumes_are_not_dropped_in_silence():
+    model = FirstLevelModel(t_r=TR, smoothing_fwhm=5.0, noise_model="ols")
+    with pytest.warns(VoxlmWarning, match="smoothing_fwhm is for volumes"):
+        model.fit(picture(0, T), events(0))

@@ -6,6 +6,7 @@ Axes: T scans, V voxels or vertices, X Y Z a grid.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from voxlm.errors import DataError, VoxlmError
+from voxlm.errors import DataError, VoxlmError, VoxlmWarning
 from voxlm.glm.faults import InputTypeError
 from voxlm.images.background import background_mask
 from voxlm.images.exact import ExactScans
@@ -207,6 +208,7 @@ def make_masker(
         fwhm = getattr(mask, "smoothing_fwhm", None) if fwhm is None else fwhm
     check_kinds(given, imgs[0])
     if is_surface(imgs[0]):
+        _warn_of_grids(smoothing_fwhm=fwhm, target_affine=target_affine, target_shape=target_shape)
         return _surface_masker(imgs[0], given)
     sources = [opened(image, "bold") for image in imgs]
     check_same_grid(sources)
@@ -221,6 +223,18 @@ def make_masker(
     if not wanted.same(grid):
         inside = resample(inside.astype(np.float64), grid, wanted, order=0) > 0.5
     return VolumeMasker(Volume(inside, wanted.affine, sources[0].header), check_fwhm(fwhm))
+
+
+def _warn_of_grids(**options: Any) -> None:
+    """Say which options of volumes do nothing on a surface, as nilearn does."""
+    for name, value in options.items():
+        if value is not None:
+            warnings.warn(
+                f"{name} is for volumes; surface data are taken as they are. "
+                f"Smooth or resample them on the mesh first",
+                VoxlmWarning,
+                stacklevel=4,
+            )
 
 
 def _given_mask(mask: Any) -> tuple[NDArray[np.bool_], Grid]:
