@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 BLOCK = 1024  # voxels: 300 scans of them (2.4 MB) stay in the last-level cache
 TILE = 4096  # voxels: 16 scans of them (0.5 MB) stay in the second-level cache
-CANCELLED = 1e-3  # left of a sum of squares, below which a difference has lost too many digits
+CANCELLED = 1e-2  # left of a sum of squares, below which a difference has lost too many digits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,31 +151,51 @@ def _reduce_block(
     at: slice,
     since_cut: NDArray[np.int64],
 ) -> None:
-    P, p = basis.n_columns, basis.order
+    """Take products of the data and project them; of the residuals where digits would cancel."""
     rows: Floats = np.empty(data.shape)
     _subtract(data, sums.shift[at], data[0], sums.varies[at], rows)
-    projection = basis.Q.T @ rows
-    sums.mean[at] = _mean(basis, rows, projection)
-    sums.projection[:, at] = projection
-    auto = np.zeros((p + 1, rows.shape[1]))
-    if p == 0:
-        # Of sums of squares alone, Pythagoras does without the residuals while digits allow.
-        _lag_products(rows, 0, since_cut, auto)
-        left = auto[0] - np.einsum("pv,pv->v", projection, projection)
-        if not np.any(left < CANCELLED * auto[0]):
-            sums.auto[0, at] = left
-            sums.spread[at] = left + _about_mean(basis, projection, sums.mean[at])
-            return
-        auto[0] = 0.0
+    _take_products(basis, sums, rows, at, since_cut)
+    whole = sums.auto[0, at].copy()
+    _project_out(basis, sums, at)
+    lost = np.flatnonzero(sums.auto[0, at] < CANCELLED * whole)
+    if lost.size:
+        _reduce_residuals(basis, sums, rows[:, lost], at.start + lost, since_cut)
+
+
+def _reduce_residuals(
+    basis: LaggedBasis,
+    sums: Sums,
+    rows: Floats,
+    at: NDArray[np.intp],
+    since_cut: NDArray[np.int64],
+) -> None:
+    """Project rows of some voxels first, and take products of what is left."""
+    projection = sums.projection[:, at]
+    mean = _mean(basis, rows, projection)
     rows -= basis.Q @ projection
-    if p:
-        products = basis.reducer[:, P:].T @ rows
-        sums.cross[:, at] = products[: p * P]
-        sums.total[:, at] = products[p * P :]
-        sums.near[:, at] = rows[basis.near]
+    _take_products(basis, sums, rows, at, since_cut)
+    sums.projection[:, at] = projection
+    sums.mean[at] = mean
+    sums.spread[at] = sums.auto[0, at] + _about_mean(basis, projection, mean)
+
+
+def _take_products(
+    basis: LaggedBasis,
+    sums: Sums,
+    rows: Floats,
+    at: slice | NDArray[np.intp],
+    since_cut: NDArray[np.int64],
+) -> None:
+    """Write the products of the design, and of themselves, with rows of some voxels."""
+    P, p = basis.n_columns, basis.order
+    products = basis.reducer.T @ rows
+    sums.projection[:, at] = products[:P]
+    sums.cross[:, at] = products[P : P + p * P]
+    sums.total[:, at] = products[P + p * P :]
+    sums.near[:, at] = rows[basis.near]
+    auto = np.zeros((p + 1, rows.shape[1]))
     _lag_products(rows, 0, since_cut, auto)
     sums.auto[:, at] = auto
-    sums.spread[at] = auto[0] + _about_mean(basis, projection, sums.mean[at])
 
 
 def _mean(basis: LaggedBasis, rows: Floats, projection: Floats) -> Floats:
