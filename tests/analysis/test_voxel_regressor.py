@@ -164,3 +164,39 @@ def test_refused(parts, tmp_path):
     np.save(tmp_path / "wrong.npy", np.zeros((3, 2)))
     with pytest.raises(DataError, match="has shape"):
         vx.lm('y ~ voxel("wrong.npy")', array)
+
+
+@pytest.mark.parametrize("verb", [vx.lm, vx.glsar])
+def test_a_series_a_slice(verb, parts, tmp_path):
+    table = pd.DataFrame(np.random.default_rng(5).normal(size=(T, GRID[2])), columns=["z0", "z1"])
+    table.to_csv(tmp_path / "resp.tsv", sep="\t", index=False)
+    run = vx.Run(**parts)
+    fit = verb('y ~ face + house + voxel("resp.tsv", slice=True)', run)
+    for k in range(GRID[2]):
+        one = vx.Run(**parts, confounds=table[[f"z{k}"]].rename(columns={f"z{k}": "resp"}))
+        same = verb("y ~ face + house + resp", one)
+        mine = run.space.voxels[:, 2] == k
+        fitted = mine & (fit.estimate.status == 0)
+        column = same.design.names.index("resp")
+        np.testing.assert_allclose(fit.params[-1, fitted], same.params[column, fitted], rtol=1e-8)
+        np.testing.assert_allclose(
+            fit.contrast("face").t[fitted], same.contrast("face").t[fitted], rtol=1e-8
+        )
+    assert fit.check(5)["largest_relative"].max() < 1e-8
+
+
+def test_a_series_a_slice_is_refused_where_it_cannot_be(parts, tmp_path):
+    table = pd.DataFrame(np.ones((T, 3)), columns=list("abc"))
+    table.to_csv(tmp_path / "three.tsv", sep="\t", index=False)
+    formula = 'y ~ face + voxel("three.tsv", slice=True)'
+    with pytest.raises(DataError, match="expected 140 scans and 2 slices"):
+        vx.lm(formula, vx.Run(**parts))
+    with pytest.raises(DataError, match="which has no slices"):
+        vx.lm(formula, vx.Run(np.random.default_rng(0).random((T, 4)) + 9, parts["events"], tr=2.0))
+    table = table[["a", "b"]].astype(object)
+    table.loc[7, "b"] = "n/a"
+    table.to_csv(tmp_path / "three.tsv", sep="\t", index=False)
+    with pytest.raises(DataError, match="row 8 of column b is not finite"):
+        vx.lm(formula, vx.Run(**parts))
+    with pytest.raises(FormulaError, match="slice is True or False"):
+        vx.lm('y ~ face + voxel("three.tsv", slice=2)', vx.Run(**parts))

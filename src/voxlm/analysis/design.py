@@ -15,6 +15,8 @@ from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.design import diagnose
 from voxlm.design.columns import Design as Columns
+from voxlm.errors import DesignError
+from voxlm.formula.export import to_r, to_statsmodels
 
 
 class Design(Columns):
@@ -79,6 +81,26 @@ class Design(Columns):
             name: self.efficiency(spec).tolist() for name, spec in named.items()
         }
         return table
+
+    def to_r(self, order: int = 0) -> str:
+        """Write the R call that fits the same model to one voxel.
+
+        ``d`` holds ``frame`` and the voxel's series ``y``; ``order`` is that of the AR noise.
+        ``fit.to_r`` writes the data as well.
+        """
+        return to_r(self._formula_meaning(), order)
+
+    def to_statsmodels(self, order: int = 0, maxiter: int = 3) -> str:
+        """Write the statsmodels call that fits the same model to one voxel.
+
+        ``X`` is ``frame`` and ``y`` the voxel's series; ``fit.to_statsmodels`` writes the data too.
+        """
+        return to_statsmodels(self._formula_meaning(), order, maxiter)
+
+    def _formula_meaning(self) -> Any:
+        if self.meaning is None:
+            raise DesignError("this design was made from columns, not from a formula")
+        return self.meaning
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the matrix: a row a scan, a column a column; returns matplotlib's Axes."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.analysis.plan import Plan
-from voxlm.bids.regressor import read_regressor
+from voxlm.bids.regressor import read_regressor, read_slices
 from voxlm.errors import DesignError
 from voxlm.models.source import Scans
 
@@ -18,7 +18,8 @@ def own_column(planned: Plan) -> Scans | None:
     if not planned.design.varying:
         return None
     (regressor,) = planned.design.meaning.regressors
-    return read_regressor(regressor.path, planned.run)
+    read = read_slices if regressor.slicewise else read_regressor
+    return read(regressor.path, planned.run)
 
 
 def own_series(planned: Plan, voxels: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxlm.bids.run import Run
+from voxlm.bids.tables import read_table
 from voxlm.errors import DataError
 from voxlm.images.opening import open_image
 from voxlm.images.scans import ArrayScans, ImageScans, array_scans
+from voxlm.images.space import Volume
 
 SAME_MM = 1e-3
 
@@ -48,6 +54,93 @@ def read_regressor(path: str, run: Run) -> ImageScans | ArrayScans:
             "a regressor has a value for each scan and voxel of the run; resample it first"
         )
     return ImageScans(opened, run.scans.space, run.tr, None, run.sample_mask)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceScans:
+    """A regressor with one series a slice, given to every voxel of it.
+
+    Parameters
+    ----------
+    series : ndarray, shape (T, Z)
+        One column a slice, along the third axis of the grid.
+    slice_of : ndarray of int, shape (V,)
+        The slice of each voxel.
+    """
+
+    series: NDArray[np.float64]
+    slice_of: NDArray[np.int64]
+
+    @property
+    def n_scans(self) -> int:
+        """Number of scans, T."""
+        return self.series.shape[0]
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels, V."""
+        return self.slice_of.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.series.dtype
+
+    @property
+    def array(self) -> None:
+        """None: the values of all voxels are never laid out at once."""
+        return
+
+    def blocks(self, size: int = 16) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield ``(start, rows)`` in scan order, rows of shape ``(t, V)``."""
+        for start in range(0, self.n_scans, size):
+            yield start, self.series[start : start + size][:, self.slice_of]
+
+    def read(self, voxels: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the series of some voxels, shape ``(T, k)``."""
+        return self.series[:, self.slice_of[voxels]]
+
+
+def read_slices(path: str, run: Run) -> SliceScans:
+    """Open the table that ``voxel("…", slice=True)`` names.
+
+    Parameters
+    ----------
+    path : str
+        A ``.tsv`` or ``.csv`` file, one row a scan and one column a slice of the third axis.
+    run : Run
+        An image run.
+
+    Returns
+    -------
+    SliceScans
+
+    Raises
+    ------
+    DataError
+        For a run without slices, or a table of another size or with values that are missing.
+    """
+    space = run.space
+    if not isinstance(space, Volume):
+        raise DataError(f"voxel({path!r}, slice=True): this run is an array, which has no slices")
+    frame, _ = read_table(path, "voxel")
+    wanted = (run.n_scans, space.shape[2])
+    if frame.shape != wanted:
+        raise DataError(
+            f"voxel({path!r}, slice=True) has {frame.shape[0]} rows and {frame.shape[1]} columns; "
+            f"expected {wanted[0]} scans and {wanted[1]} slices"
+        )
+    try:
+        series = frame.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"voxel({path!r}, slice=True) holds what is no number: {error}") from error
+    if not np.isfinite(series).all():
+        row, column = np.argwhere(~np.isfinite(series))[0]
+        raise DataError(
+            f"voxel({path!r}, slice=True): row {row + 1} of column {frame.columns[column]} is not "
+            f"finite; give every slice a value at every scan"
+        )
+    return SliceScans(series, space.voxels[:, 2])
 
 
 def _read_array(file: Path, scans: ArrayScans) -> ArrayScans:

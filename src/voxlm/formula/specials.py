@@ -50,18 +50,22 @@ def drift_of(item: Call, text: str) -> Drift:
 
 
 def regressor_of(item: Call, text: str) -> Regressor:
-    """Read ``voxel("map.nii.gz")``; the file is not opened.
+    """Read ``voxel("map.nii.gz")`` or ``voxel("resp.tsv", slice=True)``; no file is opened.
 
     Raises
     ------
     FormulaError
-        If the argument is no file name in quotes.
+        If the argument is no file name in quotes, or ``slice`` is neither True nor False.
     """
-    if len(item.args) != 1 or item.keywords or not isinstance(item.args[0], String):
+    words = dict(item.keywords)
+    if len(item.args) != 1 or set(words) - {"slice"} or not isinstance(item.args[0], String):
         raise FormulaError(
             "voxel() takes the name of an image in quotes", text, item.span, 'voxel("map.nii.gz")'
         )
-    return Regressor(str(constant(item.args[0], text)), write(item))
+    slicewise = constant(words["slice"], text) if words else False
+    if not isinstance(slicewise, bool):
+        raise FormulaError("slice is True or False", text, item.span)
+    return Regressor(str(constant(item.args[0], text)), write(item), slicewise)
 
 
 def interaction_of(item: Call, leaf: Leaf, known: Mapping[str, Factor], text: str) -> Interaction:

@@ -121,10 +121,13 @@ class Regressor:
         The file.
     text : str
         As written.
+    slicewise : bool
+        Whether it is a table with a column a slice instead.
     """
 
     path: str
     text: str
+    slicewise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
