@@ -1,4 +1,4 @@
-"""Thirty subjects, against SPM12 and CANlab: python -m validation.wager_group.compare_spm_canlab."""
+"""Thirty subjects, by SPM12 and CANlab: python -m validation.wager_group.compare_spm_canlab."""
 
 from __future__ import annotations
 
