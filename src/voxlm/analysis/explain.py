@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from voxlm.analysis.plan import named_responses
 from voxlm.bids.tables import read_confounds, read_events
 from voxlm.formula import Resolved, Schema, parse, resolve
 
@@ -79,8 +80,9 @@ def explain(
         For instance ``"y ~ face + house + motion"``.
     events, confounds : path or DataFrame, optional
         The tables that the words are looked up in.
-    hrf : str or HRF
+    hrf : str, HRF, or dict
         The response of event terms that carry no tag of their own.
+        A dict names responses for ``hrf(face, name)``, with ``default`` for the rest.
 
     Returns
     -------
@@ -103,4 +105,6 @@ def explain(
         events, notes, _ = read_events(events)
     if confounds is not None:
         confounds, _ = read_confounds(confounds, None)
-    return Explanation(resolve(parse(formula), Schema.of(events, confounds), hrf=hrf), notes)
+    default, named = named_responses(hrf)
+    schema = Schema.of(events, confounds)
+    return Explanation(resolve(parse(formula), schema, hrf=default, responses=named), notes)

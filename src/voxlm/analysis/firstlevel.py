@@ -43,8 +43,9 @@ def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
         For instance ``"y ~ face + house + motion"``.
     run : Run
         Its events, confounds and clock are used.
-    hrf : str or HRF
+    hrf : str, HRF, or dict
         The response of event terms that carry no tag of their own.
+        A dict names responses for ``hrf(face, name)``, with ``default`` for the rest.
 
     Returns
     -------
@@ -125,8 +126,9 @@ def glsar(
         Fits at most.
     rtol : float
         A voxel stops when no coefficient moves by this fraction of itself.
-    hrf : str or HRF
+    hrf : str, HRF, or dict
         The response of event terms that carry no tag of their own.
+        A dict names responses for ``hrf(face, name)``, with ``default`` for the rest.
     stack : bool
         What to do with several runs. False: one fit a run, combined by fixed effects. True: one
         model of all of them, with task effects in common and confounds, drift and constant a run.

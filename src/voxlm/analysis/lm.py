@@ -76,8 +76,9 @@ def lm(
         ``"effect ~ group + age"``.
     data : Run, list of Run, or Maps
         One run, several, or the maps of a group.
-    hrf : str or HRF
+    hrf : str, HRF, or dict
         Runs: the response of event terms that carry no tag of their own.
+        A dict names responses for ``hrf(face, name)``, with ``default`` for the rest.
     stack : bool
         What to do with several runs. False: one fit a run, combined by fixed effects. True: one
         model of all of them, with task effects in common and confounds, drift and constant a run.

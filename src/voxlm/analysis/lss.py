@@ -68,8 +68,9 @@ def lss(formula: str, run: Run, *, hrf: Any = "spm", progress: bool = False) -> 
         With ``trials(…)``: ``"y ~ trials(trial_type) + motion"``.
     run : Run
         The data.
-    hrf : str or HRF
+    hrf : str, HRF, or dict
         The response.
+        A dict names responses for ``hrf(face, name)``, with ``default`` for the rest.
     progress : bool
         Show a progress bar.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +46,22 @@ class Plan:
     asked: tuple[Column, ...]
 
 
+def named_responses(hrf: Any) -> tuple[Any, dict[str, Any]]:
+    """Part the response of untagged terms from those that ``hrf(face, name)`` may call by name.
+
+    Examples
+    --------
+    >>> named_responses({"default": "glover", "mine": "spm"})
+    ('glover', {'mine': 'spm'})
+    >>> named_responses("glover")
+    ('glover', {})
+    """
+    if not isinstance(hrf, Mapping):
+        return hrf, {}
+    named = {str(name): value for name, value in hrf.items()}
+    return named.pop("default", "spm"), named
+
+
 def compile_design(
     formula: str,
     run: Run,
@@ -55,7 +71,8 @@ def compile_design(
 ) -> Design:
     """Compile a formula for one run, over the levels and columns of the ``known`` events."""
     schema = Schema.of(events if known is None else known, run.confounds)
-    meaning = resolve(parse(formula), schema, hrf=hrf)
+    default, named = named_responses(hrf)
+    meaning = resolve(parse(formula), schema, hrf=default, responses=named)
     if run.tr is None and meaning.drift is not None and meaning.drift.kind == "cosine":
         raise DataError(
             f"{meaning.drift.text} is a frequency in Hz, and {run.name} has no seconds: give tr= "
