@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import make_dataclass
 from typing import Any
 
 import lazy_loader
@@ -65,10 +66,12 @@ class Estimator:
 
     def __sklearn_tags__(self) -> Any:
         utils = sklearn.utils
+        kinds = [("niimg_like", bool, True), ("surf_img", bool, True)]
+        tags = make_dataclass("ImageTags", kinds, bases=(utils.InputTags,))
         return utils.Tags(
             estimator_type="glm",
             target_tags=utils.TargetTags(required=False),
-            input_tags=utils.InputTags(two_d_array=False),
+            input_tags=tags(two_d_array=False),
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -81,8 +84,8 @@ class Estimator:
                 "appropriate arguments before using this estimator."
             )
 
-    def _say(self, words: str) -> None:
-        if getattr(self, "verbose", 0):
+    def _say(self, words: str, level: int = 1) -> None:
+        if getattr(self, "verbose", 0) >= level:
             print(f"[{type(self).__name__}.fit] {words}")
 
 

@@ -205,7 +205,7 @@ def make_masker(
                 f"This {name} instance is not fitted yet: mask_img={name}() knows no mask; "
                 f"call its fit() first"
             )
-        fwhm = getattr(mask, "smoothing_fwhm", None) if fwhm is None else fwhm
+        fwhm = _chosen(fwhm, getattr(mask, "smoothing_fwhm", None))
     check_kinds(given, imgs[0])
     if is_surface(imgs[0]):
         _warn_of_grids(smoothing_fwhm=fwhm, target_affine=target_affine, target_shape=target_shape)
@@ -223,6 +223,20 @@ def make_masker(
     if not wanted.same(grid):
         inside = resample(inside.astype(np.float64), grid, wanted, order=0) > 0.5
     return VolumeMasker(Volume(inside, wanted.affine, sources[0].header), check_fwhm(fwhm))
+
+
+def _chosen(model: Any, masker: Any) -> Any:
+    """Return the model's own smoothing, or the masker's where the model has none."""
+    if model is None or masker is None:
+        return masker if model is None else model
+    if np.any(np.asarray(model) != np.asarray(masker)):
+        warnings.warn(
+            f"Parameter 'smoothing_fwhm' of the masker overridden: {model} mm as the model asks, "
+            f"not the masker's {masker} mm",
+            VoxlmWarning,
+            stacklevel=4,
+        )
+    return model
 
 
 def _warn_of_grids(**options: Any) -> None:
@@ -311,12 +325,24 @@ def check_images(imgs: Any, name: str) -> list[Any]:
             f"'{name}' must be a single instance / a list of any of the following:\n"
             f"- string\n- pathlib.Path\n- NiftiImage\n- SurfaceImage\nGot: {kinds}"
         )
+    for k, image in enumerate(listed):
+        _check_filled(image, f"{name}[{k}]" if len(listed) > 1 else name)
     if any(is_surface(image) for image in listed):
         for image in listed[1:]:
             if not is_surface(image):
                 raise InputTypeError(f"'{name}' mixes surfaces and volumes")
             check_same_mesh(listed[0], image)
     return listed
+
+
+def _check_filled(image: Any, name: str) -> None:
+    """Refuse an image in memory without a scan or without a voxel."""
+    if is_surface(image):
+        shapes = [np.shape(part) for part in image.data.parts.values()]
+    else:
+        shapes = [image.shape] if is_image(image) else []
+    if any(0 in shape for shape in shapes):
+        raise DataError(f"{name} is empty: its shape is {', '.join(map(str, shapes))}")
 
 
 def n_scans_of(image: Any) -> int:

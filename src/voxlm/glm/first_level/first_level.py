@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 from warnings import warn
 
@@ -43,50 +44,68 @@ class FirstLevelModel(Estimator):
     ----------
     t_r : float, optional
         Repetition time in seconds; needed with events.
-    slice_time_ref : float
+    slice_time_ref : float, default=0.0
         Moment within a repetition time, from 0 to 1, that scans stand for.
-    hrf_model : str, callable, response, list or None
+    hrf_model : str, callable, response, list or None, default="glover"
         The response; as :func:`~voxlm.glm.first_level.compute_regressor` takes it, so also a
         function of seconds.
-    drift_model, high_pass, drift_order, fir_delays, min_onset
-        As :func:`~voxlm.glm.first_level.make_first_level_design_matrix` takes them.
-    mask_img : image, path, fitted masker, False or None
+    drift_model : {"cosine", "polynomial", None}, default="cosine"
+        Of the baseline, one set of columns a run.
+    high_pass : float, default=0.01
+        Lowest frequency, in hertz, that the cosine drift leaves in.
+    drift_order : int, default=1
+        Of the polynomial drift.
+    fir_delays : sequence of int, optional
+        Delays in scans of a finite impulse response; ``[0]`` where left out.
+    min_onset : float, default=-24
+        Events that begin earlier than this, in seconds, are left out.
+    mask_img : image, path, fitted masker, False or None, optional
         The voxels: False takes all, None computes a mask from the runs.
-    target_affine, target_shape : array_like, optional
-        A grid that runs and mask are brought to.
+    target_affine : array_like, shape (3, 3) or (4, 4), optional
+        Axes, and with four rows the origin, of a grid that runs and mask are brought to.
+    target_shape : sequence of int, optional
+        Extent of that grid.
     smoothing_fwhm : float or three, optional
         Smoothing in millimetres.
-    memory, memory_level
-        A folder or ``joblib.Memory`` to keep fits in, used where the level is at least 1.
-    standardize : bool or str
+    memory : str, path or joblib.Memory, optional
+        A folder that fits are kept in.
+    memory_level : int, default=1
+        The folder is used where this is at least 1.
+    standardize : bool or str, default=False
         ``True``, ``"zscore_sample"``, ``"zscore"`` or ``"psc"``, with ``signal_scaling=False``.
-    signal_scaling : False, 0, 1 or (0, 1)
+    signal_scaling : False, 0, 1 or (0, 1), default=0
         Percent of the mean of each voxel (0), of each scan (1), of all data ((0, 1)).
-    noise_model : str
+    noise_model : str, default="ar1"
         ``"ols"`` or ``"arN"``; AR(1) is binned as nilearn does it, higher orders are each voxel's.
-    verbose : int
-        Whether progress is printed.
-    n_jobs : int
+    verbose : int, default=0
+        1 tells of each run, 2 also of its parts.
+    n_jobs : int, default=1
         Taken for nilearn's signature: the fit uses all cores that the process may use.
-    minimize_memory : bool
+    minimize_memory : bool, default=True
         Whether the data are let go of; residuals, predictions and R² need them.
     subject_label : str, optional
         For group models.
-    random_state : object
+    random_state : object, optional
         Taken for nilearn's signature: nothing is drawn.
-    reports : bool
-        Taken for nilearn's signature.
+    reports : bool, default=True
+        Taken for nilearn's signature: a report is made when it is asked for.
 
     Attributes
     ----------
     design_matrices_ : list of DataFrame
         One a run, rows the retained scans.
-    labels_, results_ : list
-        nilearn's grouping of voxels by their noise.
+    fir_delays_ : list of int
+        Those that were used.
+    mask_img_ : image
+        The mask.
     masker_ : masker
         Images to voxels and back; the one that was given, unchanged, if one was.
-    mask_img_, n_elements_, fir_delays_, standardize_, memory_
-        As nilearn has them.
+    memory_ : object
+        The folder of fits.
+    n_elements_ : int
+        Voxels in the mask.
+    standardize_ : str or None
+        How series were standardised.
 
     Examples
     --------
@@ -135,7 +154,7 @@ class FirstLevelModel(Estimator):
         return "First Level Model"
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "fits_")
+        return hasattr(self, "_fits")
 
     def fit(
         self,
@@ -170,6 +189,7 @@ class FirstLevelModel(Estimator):
         FirstLevelModel
             Itself.
         """
+        began = perf_counter()
         check_parameters(self)
         runs = check_images(run_imgs, "run_imgs")
         options = self._options(bins)
@@ -184,20 +204,22 @@ class FirstLevelModel(Estimator):
             self.target_shape,
             only_fitted=True,
         )
+        if masks is not None:
+            designs = [design.iloc[mask] for design, mask in zip(designs, masks, strict=True)]
         fits = []
         for k, image in enumerate(runs):
             self._say(f"Computing run {k + 1} out of {len(runs)} runs.")
-            if masks is not None:
-                designs[k] = designs[k].iloc[masks[k]]
+            self._say("Extracting region signals", level=2)
             fits.append(fit_run(image, masker, designs[k], masks[k] if masks else None, options))
         self._keep(fits, designs, masker)
-        self.planned_ = planned
+        self._planned = planned
+        self._say(f"Computation of {len(runs)} runs done in {perf_counter() - began:.2f} s.")
         return self
 
     def _keep(self, fits: list[FittedRun], designs: list[pd.DataFrame], masker: Masker) -> None:
         for name in ("labels_", "results_", "residuals_", "predicted_", "r_square_"):
             self.__dict__.pop(name, None)
-        self.fits_, self.design_matrices_, self._masker = fits, designs, masker
+        self._fits, self.design_matrices_, self._masker = fits, designs, masker
         self.masker_ = self.mask_img if is_masker(self.mask_img) else masker
         self.fir_delays_ = [0] if self.fir_delays is None else self.fir_delays
         self.standardize_ = standard_of(self.standardize, self.signal_scaling)
@@ -211,19 +233,13 @@ class FirstLevelModel(Estimator):
                     UserWarning,
                     stacklevel=3,
                 )
-        self.n_elements_ = masker.n_elements_
+        self.mask_img_, self.n_elements_ = masker.mask_img_, masker.n_elements_
         if (
             self.signal_scaling is not False
             and self.signal_scaling == 0
             and any((fit.estimate.status == ZERO).any() for fit in fits)
         ):
             warn_centred()
-
-    @property
-    def mask_img_(self) -> Any:
-        """The mask as an image."""
-        self._check_fitted()
-        return self._masker.mask_img_
 
     def _options(self, bins: int) -> Options:
         return Options(
@@ -263,7 +279,7 @@ class FirstLevelModel(Estimator):
         contrast = mean_contrast(
             [
                 contrast_of(
-                    self.fits_[k].estimate,
+                    self._fits[k].estimate,
                     weights[k],
                     stat_type,
                     [str(name) for name in self.design_matrices_[k].columns],
@@ -284,7 +300,7 @@ class FirstLevelModel(Estimator):
                 "contrast_def must be an array or str or list of (array or str). "
                 f"Got {type(contrast_def).__name__}"
             )
-        n_runs = len(self.fits_)
+        n_runs = len(self._fits)
         if len(given) == 1 and n_runs > 1:
             warn(
                 f"The same contrast will be used for all {n_runs} runs. If the design matrices "
@@ -321,7 +337,7 @@ class FirstLevelModel(Estimator):
 
     @property
     def _groups(self) -> list[Any]:
-        return [fit.groups() for fit in self.fits_]
+        return [fit.groups() for fit in self._fits]
 
     def _get_element_wise_model_attribute(
         self, attribute: str, result_as_time_series: bool

@@ -28,7 +28,7 @@ def formula_of(model: Any) -> str:
         model and the units are arguments of a fit, not part of a formula.
     """
     frame = model.design_matrices_[0]
-    planned = model.planned_
+    planned = model._planned
     if planned is None:
         names = [str(name) for name in frame.columns]
         words = [quoted(name) for name in names if name not in ("constant", "intercept")]

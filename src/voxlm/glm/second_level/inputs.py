@@ -14,6 +14,7 @@ from voxlm.errors import DataError
 from voxlm.glm.faults import InputTypeError
 from voxlm.glm.first_level.first_level import FirstLevelModel
 from voxlm.glm.masking import (
+    check_images,
     check_same_grid,
     check_same_mesh,
     is_surface,
@@ -59,6 +60,7 @@ def check_input(given: Any, has_confounds: bool, has_design: bool) -> Any:
             return given
     elif not (is_volume(given) or is_surface(given)):
         raise InputTypeError(f"{KINDS}\nGot {type(given)} instead.")
+    check_images(given, "second_level_input")
     maps = surface_maps(given) if is_surface(given) or _surfaces(given) else volume_maps(given)
     if not has_design:
         kind = "SurfaceImage objects" if is_surface(maps[0]) else "niimgs"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 from warnings import warn
 
@@ -34,29 +35,45 @@ class SecondLevelModel(Estimator):
 
     Parameters
     ----------
-    mask_img : image, path, fitted masker, False or None
+    mask_img : image, path, fitted masker, False or None, optional
         The voxels; where None, those whose mean differs from the background.
-    target_affine, target_shape : array_like, optional
-        A grid that maps and mask are brought to.
+    target_affine : array_like, shape (3, 3) or (4, 4), optional
+        Axes, and with four rows the origin, of a grid that maps and mask are brought to.
+    target_shape : sequence of int, optional
+        Extent of that grid.
     smoothing_fwhm : float or three, optional
         Smoothing in millimetres.
-    memory, memory_level
+    memory : str, path or joblib.Memory, optional
         Taken for nilearn's signature: a fit is kept by the model itself, and contrasts share it.
-    verbose : int
-        Whether progress is printed.
-    n_jobs : int
-        Taken for nilearn's signature: the fit uses all cores that the process may use.
-    minimize_memory : bool
-        Whether the data are let go of; residuals, predictions and R² need them.
-    reports : bool
+    memory_level : int, default=1
         Taken for nilearn's signature.
+    verbose : int, default=0
+        1 tells of the fit, 2 also of its parts.
+    n_jobs : int, default=1
+        Taken for nilearn's signature: the fit uses all cores that the process may use.
+    minimize_memory : bool, default=True
+        Whether the data are let go of; residuals, predictions and R² need them.
+    reports : bool, default=True
+        Taken for nilearn's signature: a report is made when it is asked for.
 
     Attributes
     ----------
+    confounds_ : DataFrame or None
+        Those that were given.
     design_matrix_ : DataFrame
         The design.
-    second_level_input_, confounds_, masker_, mask_img_, n_elements_, labels_, results_
-        As nilearn has them; the last two after a contrast.
+    labels_ : ndarray or None
+        The group of each voxel, after a contrast.
+    mask_img_ : image
+        The mask.
+    masker_ : masker
+        Images to voxels and back; the one that was given, unchanged, if one was.
+    n_elements_ : int
+        Voxels in the mask.
+    results_ : dict or None
+        Results by label, after a contrast.
+    second_level_input_ : object
+        What was given.
 
     Examples
     --------
@@ -109,6 +126,7 @@ class SecondLevelModel(Estimator):
         SecondLevelModel
             Itself.
         """
+        began = perf_counter()
         design = _check_design(design_matrix)
         given = check_input(second_level_input, confounds is not None, design is not None)
         check_confounds(confounds)
@@ -126,10 +144,12 @@ class SecondLevelModel(Estimator):
         self.second_level_input_, self.confounds_, self.design_matrix_ = given, confounds, design
         self._masker = masker
         self.masker_ = self.mask_img if is_masker(self.mask_img) else masker
-        self.n_elements_ = masker.n_elements_
+        self.mask_img_, self.n_elements_ = masker.mask_img_, masker.n_elements_
         self.labels_: Any = None
         self.results_: Any = None
         self._fits: dict[Any, FittedRun] = {}
+        self._say(f"{self.n_elements_} voxels in the mask.", level=2)
+        self._say(f"Computation of the design done in {perf_counter() - began:.2f} s.")
         return self
 
     def _make_masker(self, given: Any) -> Any:
@@ -145,12 +165,6 @@ class SecondLevelModel(Estimator):
         return make_masker(
             imgs, mask, "background", self.smoothing_fwhm, self.target_affine, self.target_shape
         )
-
-    @property
-    def mask_img_(self) -> Any:
-        """The mask as an image."""
-        self._check_fitted()
-        return self._masker.mask_img_
 
     def compute_contrast(
         self,
