@@ -12,11 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from benchmarks import rows_arrays, rows_files, rows_formula, rows_inference, rows_processes
+from benchmarks import (
+    rows_arrays,
+    rows_files,
+    rows_formula,
+    rows_group,
+    rows_inference,
+    rows_processes,
+)
 from benchmarks.measure import Measured, Row, Settings
 
 ROWS = (*rows_arrays.ROWS[:3], *rows_files.ROWS, *rows_processes.ROWS[:3], rows_arrays.ROWS[3])
-ROWS += (*rows_processes.ROWS[3:], *rows_formula.ROWS, *rows_inference.ROWS)
+ROWS += (*rows_processes.ROWS[3:], *rows_formula.ROWS, *rows_inference.ROWS, *rows_group.ROWS)
 PACKAGES = ("voxlm", "nilearn", "statsmodels", "numpy", "scipy", "numba", "isal")
 HEADS = ("work", "peer", "ours", "peer's", "ratio", "at least", "aim", "verdict")
 

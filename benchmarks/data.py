@@ -22,6 +22,9 @@ from benchmarks.study import TR, Study
 
 GRID, VOXEL_MM = (64, 76, 64), 2.5
 N_INSIDE = 107_000
+AFFINE = np.array(
+    [[-VOXEL_MM, 0, 0, 78.75], [0, VOXEL_MM, 0, -110], [0, 0, VOXEL_MM, -60], [0, 0, 0, 1]]
+)
 MOTION = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
 VERSION = 1  # a new recipe makes new files
 
@@ -67,16 +70,19 @@ def study(cache: Path, n_scans: int = 240) -> Study:
     return Study(folder)
 
 
-def _make(files: Study, n_scans: int) -> None:
-    rng = np.random.default_rng(1)
+def brain() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return an ellipsoid of N_INSIDE voxels, the depth in it, and the grid's places in -1 … 1."""
     place = np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in GRID], indexing="ij"))
     radius = np.sqrt(sum((place[i] / axis) ** 2 for i, axis in enumerate((0.87, 0.92, 0.83))))
     edge = np.partition(radius, N_INSIDE, axis=None)[N_INSIDE]
-    inside = radius < edge
-    affine = np.diag([-VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
-    affine[:3, 3] = 78.75, -110, -60
+    return radius < edge, radius / edge, place
+
+
+def _make(files: Study, n_scans: int) -> None:
+    rng = np.random.default_rng(1)
+    inside, depth, place = brain()
     task, motion = _tables(files, n_scans, rng)
-    mean = _anatomy(inside, radius / edge, rng)
+    mean = _anatomy(inside, depth, rng)
     maps = _maps(inside, place, rng)
     volumes = np.empty((*GRID, n_scans), np.int16, order="F")
     noise = np.zeros(GRID)
@@ -86,8 +92,8 @@ def _make(files: Study, n_scans: int) -> None:
         drift = 40 * inside * np.cos(np.pi * t / n_scans)
         volume = mean + np.where(inside, 90, 12) * noise + signal + drift
         volumes[..., t] = np.rint(np.clip(volume, 0, 32000))
-    _save(files.bold, volumes, affine)
-    _save(files.mask, inside.astype(np.uint8), affine)
+    _save(files.bold, volumes, AFFINE)
+    _save(files.mask, inside.astype(np.uint8), AFFINE)
     sidecar = {"RepetitionTime": TR, "TaskName": "faces"}
     files.bold.with_name("bold.json").write_text(json.dumps(sidecar))
 

@@ -11,7 +11,7 @@ import statsmodels.api as sm
 
 from voxlm.analysis.group import group_design, lm_maps, lmer, meta
 from voxlm.bids.maps import Maps
-from voxlm.errors import ContrastError, DataError, DesignError, FormulaError
+from voxlm.errors import ContrastError, DataError, DesignError, FormulaError, VoxlmWarning
 
 # The same maps in other words: only rounding differs.
 EXACT = 1e-10
@@ -91,7 +91,9 @@ def test_holes_are_fitted_on_the_maps_that_are_there():
 def test_zeros_are_holes_only_when_said():
     table, Y = study(2)
     Y[3, 2] = 0.0
-    assert lm_maps("~ time", Maps(table, data=Y)).nobs[2] == len(table)
+    with pytest.warns(VoxlmWarning, match=r"in 1 of 8 voxels some maps are exactly 0(.|\n)*zeros="):
+        assert lm_maps("~ time", Maps(table, data=Y)).nobs[2] == len(table)
+    assert lm_maps("~ time", Maps(table, data=Y, zeros="keep")).nobs[2] == len(table)
     assert lm_maps("~ time", Maps(table, data=Y, zeros="missing")).nobs[2] == len(table) - 1
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from pymare.estimators import VarianceBasedLikelihoodEstimator
 from scipy.optimize import minimize_scalar
 from statsmodels.stats.meta_analysis import combine_effects
 
@@ -92,10 +93,9 @@ def test_fixed_effects_are_weighted_least_squares():
 
 @pytest.mark.parametrize("method", ["ml", "reml"])
 def test_equal_to_pymare(method):
-    estimators = pytest.importorskip("pymare.estimators")
     X, Y, v = simulate(5)
     fit = fit_meta(X, Y, v, method, knapp_hartung=False)
-    theirs = estimators.VarianceBasedLikelihoodEstimator(method=method.upper())
+    theirs = VarianceBasedLikelihoodEstimator(method=method.upper())
     found = theirs.fit(y=Y, v=v, X=X).params_
     tau2 = np.ravel(found["tau2"])
     for k in range(Y.shape[1]):

@@ -247,7 +247,8 @@ def _check_positive(values: NDArray[Any], variances: NDArray[Any]) -> None:
         row = int(np.flatnonzero(bad.any(axis=1))[0])
         raise DataError(
             f"row {row + 1} of the table: its variance is zero or negative in "
-            f"{int(bad[row].sum()):,} voxels; mask them out, or make effects missing there"
+            f"{int(bad[row].sum()):,} voxels; mask them out, or say zeros='missing' if a map "
+            f"has no data there"
         )
 
 

@@ -5,7 +5,6 @@ Axes: N maps, V voxels.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,17 +14,27 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from voxlm.bids.mapfiles import (
+    check_grids,
+    check_space,
+    choose_grid,
+    common_mask,
+    open_column,
+    read_rows,
+    warn_of_equal_rows,
+    warn_of_repeats,
+    warn_of_zeros,
+)
 from voxlm.bids.tables import read_table
-from voxlm.errors import DataError, did_you_mean
+from voxlm.errors import DataError
 from voxlm.images.inputs import Input, input_file
 from voxlm.images.mask import open_mask, read_mask
-from voxlm.images.nifti import SAME_MM
-from voxlm.images.opening import Opened, is_image, open_image
-from voxlm.images.scans import ImageScans, array_scans
+from voxlm.images.opening import Opened
+from voxlm.images.scans import array_scans
 from voxlm.images.smoothing import check_fwhm
 from voxlm.images.space import Space, Table, Volume
+from voxlm.images.volumes import reader
 
 Floats = NDArray[np.floating]
 
@@ -49,10 +58,16 @@ class Maps:
     mask : path or nibabel image, optional
         Left out, a voxel is in where any map is finite and not 0.
     smoothing_fwhm : float or three floats, optional
-        Width of a Gaussian in millimetres; for effects only.
-    zeros : {"keep", "missing"}
-        What a value of exactly 0 is: a value, or a hole such as NaN. A voxel is fitted on the
-        maps that have no hole there.
+        Width of a Gaussian in millimetres; for effects only. Beside holes the weights are
+        rescaled to what is there; holes stay holes.
+    zeros : {"keep", "missing"}, optional
+        What a value of exactly 0 is: a value, or a hole such as NaN (in variances too). A voxel is
+        fitted on the maps that have no hole there. Left out, zeros are values, with a warning
+        where some maps are 0 and others are not.
+    resample : bool, path or nibabel image
+        Maps on several grids: False is an error that names the row; True moves them to the grid
+        of the mask, or else of the first map; an image, to its grid. Effects by cubic splines,
+        variances linearly; NaN beyond a map's own grid.
     progress : bool
         Draw a bar while maps are read.
 
@@ -60,6 +75,11 @@ class Maps:
     ------
     DataError
         Naming the row, where a file is missing or lies on another grid.
+
+    Warns
+    -----
+    VoxlmWarning
+        Where two rows have the same map.
 
     Examples
     --------
@@ -74,40 +94,51 @@ class Maps:
     data: Any = None
     mask: Any = None
     smoothing_fwhm: float | Sequence[float] | None = None
-    zeros: Literal["keep", "missing"] = "keep"
+    zeros: Literal["keep", "missing"] | None = None
+    resample: Any = False
     progress: bool = False
     inputs: tuple[Input, ...] = field(init=False, default=())
     _place: Space | None = field(init=False, default=None)
+    _first: Opened | None = field(init=False, default=None)
     _effects: tuple[Opened, ...] = field(init=False, default=())
     _variances: tuple[Opened, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         frame, path = read_table(self.table, "table")
-        if self.zeros not in ("keep", "missing"):
+        if self.zeros not in (None, "keep", "missing"):
             raise DataError(f"zeros must be 'keep' or 'missing', got {self.zeros!r}")
-        facts: dict[str, Any] = {"table": frame}
         files = [] if path is None else [("table", path)]
         if self.data is not None:
-            facts |= self._arrays(len(frame))
+            facts = self._arrays(len(frame))
         else:
-            folder = Path.cwd() if path is None else path.parent
-            facts["_effects"] = _open_column(frame, self.effect, folder, "effect", None)
-            if self.variance is not None:
-                first = facts["_effects"][0]
-                found = _open_column(frame, self.variance, folder, "variance", first)
-                facts["_variances"] = found
-            opened = [*facts["_effects"], *facts.get("_variances", ())]
+            facts = self._images(frame, Path.cwd() if path is None else path.parent)
+            opened = [*facts["_effects"], *facts["_variances"]]
             files += [("map", image.path) for image in opened if image.path]
             if self.mask is not None:
-                files += [("mask", p) for p in [open_mask(self.mask, opened[0]).path] if p]
+                files += [("mask", p) for p in [open_mask(self.mask, facts["_first"]).path] if p]
         facts["inputs"] = tuple(input_file(role, file) for role, file in files)
-        for name, value in facts.items():
+        for name, value in {"table": frame, **facts}.items():
             object.__setattr__(self, name, value)
+
+    def _images(self, frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+        """Open the images beside a table, and choose the grid they are wanted on."""
+        effects = open_column(frame, self.effect, folder, "effect")
+        variances: tuple[Opened, ...] = ()
+        if self.variance is not None:
+            variances = open_column(frame, self.variance, folder, "variance")
+        first = choose_grid(effects, self.mask, self.resample)
+        if self.resample is False:
+            check_grids(first, effects, "effect")
+            check_grids(first, variances, "variance")
+        warn_of_repeats(effects)
+        return {"_effects": effects, "_variances": variances, "_first": first}
 
     def _arrays(self, rows: int) -> dict[str, Any]:
         """Check arrays beside a table of so many rows."""
-        if self.mask is not None or self.smoothing_fwhm is not None:
-            raise DataError("mask= and smoothing_fwhm= go with images; an array has no grid")
+        if (self.mask, self.smoothing_fwhm, self.resample) != (None, None, False):
+            raise DataError(
+                "mask=, smoothing_fwhm= and resample= go with images; an array has no grid"
+            )
         facts = {"data": array_scans(self.data).array}
         if self.variance is not None:
             if isinstance(self.variance, str):
@@ -118,6 +149,7 @@ class Maps:
                 raise DataError(
                     f"{name}= has shape {array.shape}; the table has {rows} rows, one a map"
                 )
+        warn_of_equal_rows(facts["data"])
         return facts
 
     @classmethod
@@ -142,7 +174,7 @@ class Maps:
             raise DataError("maps come from one fit or more, by a contrast of one row")
         spaces = [one.space for one in asked]
         for row, space in enumerate(spaces):
-            _check_space(spaces[0], space, row)
+            check_space(spaces[0], space, row)
         frame = pd.DataFrame(index=range(len(asked))) if table is None else table
         effects, errors = (np.stack([getattr(a, k) for a in asked]) for k in ("effect", "se"))
         maps = cls(frame, data=effects, variance=errors**2)
@@ -161,114 +193,49 @@ class Maps:
             return self._place
         if self.data is not None:
             return Table(self.data.shape[1])
-        first = self._effects[0]
-        if self.mask is not None:
-            return Volume(read_mask(open_mask(self.mask, first)), first.affine, first.header)
-        inside = np.zeros(int(np.prod(first.grid)), dtype=np.bool_)
-        whole = Volume(np.ones(first.grid, dtype=np.bool_), first.affine)
-        for image in self._watch(self._effects, "mask"):
-            values = _read(image, whole, None)
-            inside |= (values != 0) & np.isfinite(values)
-        if not inside.any():
-            raise DataError("no voxel is finite and other than 0 in any map: the mask is empty")
-        return Volume(inside.reshape(first.grid), first.affine, first.header)
+        assert self._first is not None
+        if self.mask is None:
+            return common_mask(self._first, self._effects, self.progress)
+        inside = read_mask(open_mask(self.mask, self._first))
+        return Volume(inside, self._first.affine, self._first.header)
 
     @cached_property
     def values(self) -> Floats:
         """The maps, shape ``(N, V)``; holes are NaN."""
-        if self.data is not None:
-            return self._holes(self.data)
-        found = self._read_all(self._effects, check_fwhm(self.smoothing_fwhm))
-        return self._holes(found)
+        found = self.data
+        if found is None:
+            found = self._read(self._effects, "effect", check_fwhm(self.smoothing_fwhm), 3)
+        elif self.zeros == "missing":
+            found = _without_zeros(found)
+        if self.zeros is None and self.smoothing_fwhm is None:
+            warn_of_zeros(found)
+        return found
 
     @cached_property
     def variances(self) -> Floats | None:
         """Variances of the maps, shape ``(N, V)``, where they were given."""
         if self.data is not None:
-            return self.variance
-        return self._read_all(self._variances, None) if self._variances else None
+            return _without_zeros(self.variance) if self.zeros == "missing" else self.variance
+        return self._read(self._variances, "variance", None, 1) if self._variances else None
 
-    def _read_all(self, images: Sequence[Opened], fwhm: Any) -> Floats:
+    def _read(self, images: Sequence[Opened], role: str, fwhm: Any, order: int) -> Floats:
         space = self.space
         assert isinstance(space, Volume)
-        small = all(image.dtype.itemsize <= 4 and image.dtype.kind == "f" for image in images)
-        rows = np.empty((len(images), space.n_voxels), dtype=np.float32 if small else np.float64)
-        for row, image in enumerate(self._watch(images, "maps")):
-            rows[row] = _read(image, space, fwhm)
-        if not np.isfinite(rows).any(axis=1).all():
-            bad = np.flatnonzero(~np.isfinite(rows).any(axis=1)) + 1
-            raise DataError(f"row {bad[0]} of the table: its map has no finite value in the mask")
-        return rows
-
-    def _holes(self, values: Floats) -> Floats:
-        if self.zeros == "keep":
-            return values
-        return np.where(values == 0, np.nan, values).astype(values.dtype)
-
-    def _watch(self, images: Sequence[Opened], what: str) -> Any:
-        return tqdm(images, desc=what, unit="map", disable=not self.progress)
+        how = reader(space, fwhm, self.zeros == "missing", order)
+        return read_rows(how, images, role, self.progress)
 
     def __repr__(self) -> str:
         where = "columns" if self.data is not None else "voxels"
         if self.data is not None or self.mask is not None or "space" in self.__dict__:
             size = f"{self.n_maps} maps × {self.space.n_voxels:,} {where}"
         else:
-            grid = "×".join(str(n) for n in self._effects[0].grid)
+            assert self._first is not None
+            grid = "×".join(str(n) for n in self._first.grid)
             size = f"{self.n_maps} maps on a grid of {grid}"
         names = [str(name) for name in self.table.columns]
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         return f"Maps({size}, table with {shown or 'no column'})"
 
 
-def _open_column(
-    frame: pd.DataFrame, column: str, folder: Path, role: str, first: Opened | None
-) -> tuple[Opened, ...]:
-    """Open the images of a column as far as their headers, all on one grid."""
-    if column not in frame:
-        raise DataError(
-            f"{role}={column!r} is not a column of the table; "
-            f"{did_you_mean(column, [str(name) for name in frame.columns])}, or give data="
-        )
-    opened: list[Opened] = []
-    for row, source in enumerate(frame[column]):
-        where = f"{role} in row {row + 1} of the table"
-        if not is_image(source):
-            if not isinstance(source, (str, os.PathLike)):
-                raise DataError(f"{where} is {source!r}; expected a path or a nibabel image")
-            source = folder / Path(source).expanduser()
-        image = open_image(source, where)
-        if image.n_scans != 1 or len(image.shape) < 3:
-            raise DataError(f"{where}, {image.name}, has shape {image.shape}; a map has three axes")
-        reference = first or (opened[0] if opened else image)
-        _check_grid(reference, image, where)
-        opened.append(image)
-    if not opened:
-        raise DataError("the table has no row")
-    return tuple(opened)
-
-
-def _check_grid(first: Opened, image: Opened, where: str) -> None:
-    same = np.allclose(image.affine, first.affine, rtol=0, atol=SAME_MM)
-    if image.grid != first.grid or not same:
-        raise DataError(
-            f"{where}, {image.name}, lies on another grid than the first map:\n"
-            f"shape {image.grid}, affine\n{image.affine}\n"
-            f"shape {first.grid}, affine\n{first.affine}\nresample one to the other first"
-        )
-
-
-def _check_space(first: Space, other: Space, row: int) -> None:
-    same = first.n_voxels == other.n_voxels
-    if isinstance(first, Volume) and isinstance(other, Volume):
-        same = np.array_equal(first.mask, other.mask) and np.allclose(first.affine, other.affine)
-    if not same:
-        raise DataError(
-            f"fit {row + 1} has other voxels than the first: give every Run the same mask="
-        )
-
-
-def _read(image: Opened, space: Volume, fwhm: Any) -> Floats:
-    """Read one map within a mask, shape ``(V,)``."""
-    ignored = np.zeros(1, dtype=np.bool_)  # a map without a finite voxel is told by its row
-    scans = ImageScans(image, space, None, fwhm, ignored)
-    return np.concatenate([rows.copy() for _, rows in scans.blocks(1)])[0]
+def _without_zeros(values: Floats | None) -> Floats | None:
+    return None if values is None else np.where(values == 0, np.nan, values).astype(values.dtype)

@@ -66,6 +66,38 @@ def chunks(opened: Opened, largest: int | None = None) -> Generator[Chunk, None,
     return _file_chunks(opened, size)
 
 
+def only_volume(opened: Opened) -> NDArray[Any]:
+    """Read an image of one volume in the calling thread.
+
+    Parameters
+    ----------
+    opened : Opened
+        With three axes, or a fourth of length 1.
+
+    Returns
+    -------
+    ndarray, shape (X * Y * Z,)
+        Raw values, x fastest, native byte order.
+
+    Raises
+    ------
+    DataError
+        If the file ends early or is damaged.
+    """
+    if opened.data is not None:
+        return next(_memory_chunks(opened, opened.data, 1)).volumes[0]
+    buffer = np.empty(int(np.prod(opened.grid)) * opened.dtype.itemsize, dtype=np.uint8)
+    try:
+        with closing(_open_stream(opened)) as stream:
+            _skip(stream, opened.offset)
+            if _read_into(stream, memoryview(buffer.data)) < buffer.size:
+                raise EOFError("the file ends early")
+            stream.read(1)  # reaches the checksum of a compressed file
+    except READ_ERRORS as error:
+        raise _cut_short(opened, 0, error) from error
+    return _as_volumes(buffer, opened, 1)[0]
+
+
 def _memory_chunks(opened: Opened, data: NDArray[Any], size: int) -> Generator[Chunk, None, None]:
     shaped = data.reshape((*opened.grid, opened.n_scans))
     native = opened.dtype.newbyteorder("=")
