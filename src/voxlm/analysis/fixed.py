@@ -39,9 +39,12 @@ class FixedEffects:
     ----------
     fits : tuple of Fit
         One a run; ``fixed[0]`` is the first.
+    weighting : {"unweighted", "precision"}
+        How contrasts combine runs unless they say.
     """
 
     fits: tuple[Fit, ...]
+    weighting: Weighting = "unweighted"
 
     def __post_init__(self) -> None:
         for number, fit in enumerate(self.fits[1:], start=2):
@@ -66,15 +69,15 @@ class FixedEffects:
         """Residual degrees of freedom, summed over runs."""
         return sum(fit.df_resid for fit in self.fits)
 
-    def contrast(self, spec: ContrastSpec, weighting: Weighting = "unweighted") -> Contrast:
+    def contrast(self, spec: ContrastSpec, weighting: Weighting | None = None) -> Contrast:
         """Ask a question of every run and combine the answers.
 
         Parameters
         ----------
         spec : str, array, dict or list of str
             As for :meth:`Fit.contrast`; read over each run's own columns.
-        weighting : {"unweighted", "precision"}
-            How runs are combined.
+        weighting : {"unweighted", "precision"}, optional
+            How runs are combined; by default as the object says.
 
         Returns
         -------
@@ -83,16 +86,16 @@ class FixedEffects:
         """
         return self._ask(spec, None, weighting)
 
-    def t_test(self, spec: ContrastSpec, weighting: Weighting = "unweighted") -> Contrast:
+    def t_test(self, spec: ContrastSpec, weighting: Weighting | None = None) -> Contrast:
         """Test one row by t."""
         return self._ask(spec, "t", weighting)
 
-    def f_test(self, spec: ContrastSpec, weighting: Weighting = "unweighted") -> Contrast:
+    def f_test(self, spec: ContrastSpec, weighting: Weighting | None = None) -> Contrast:
         """Test rows jointly by F: the Wald test of the combined effect."""
         return self._ask(spec, "F", weighting)
 
     def _ask(
-        self, spec: ContrastSpec, kind: Literal["t", "F"] | None, weighting: Weighting
+        self, spec: ContrastSpec, kind: Literal["t", "F"] | None, weighting: Weighting | None
     ) -> Contrast:
         questions = [_read(spec, fit, kind) for fit in self.fits]
         parts, without = [], []
@@ -106,7 +109,7 @@ class FixedEffects:
         if without and parts:
             note = f"not in {', '.join(without)}, where a condition it asks for has no events"
             first = replace(first, notes=(*first.notes, note))
-        pooled = combine(parts, weighting)
+        pooled = combine(parts, self.weighting if weighting is None else weighting)
         result = wald(pooled.effect, pooled.cov, pooled.df, first.kind, first.null)
         return Contrast(first, result, self.space)
 

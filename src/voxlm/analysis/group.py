@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.analysis.groupfit import GroupFit
+from voxlm.bids.mapfiles import check_positive
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
 from voxlm.design.columns import Design, RandomBlock
@@ -229,7 +230,7 @@ def meta(
         raise DataError(
             "meta needs the variance of each map: Maps(…, variance=…); without them, use lm"
         )
-    _check_positive(maps.values, variances)
+    check_positive(maps.values, variances)
 
     def fit(pattern: Pattern, data: NDArray[Any]) -> MetaEstimate:
         known = variances[np.ix_(pattern.rows, pattern.voxels)]
@@ -238,18 +239,6 @@ def meta(
     pieces = fit_pieces(maps.values, design.matrix, fit, also=variances)
     scaled = method != "fe" if knapp_hartung is None else knapp_hartung
     return GroupFit("meta", design, maps, pieces, {"method": method, "knapp_hartung": scaled})
-
-
-def _check_positive(values: NDArray[Any], variances: NDArray[Any]) -> None:
-    with np.errstate(invalid="ignore"):
-        bad = (variances <= 0) & np.isfinite(values)
-    if bad.any():
-        row = int(np.flatnonzero(bad.any(axis=1))[0])
-        raise DataError(
-            f"row {row + 1} of the table: its variance is zero or negative in "
-            f"{int(bad[row].sum()):,} voxels; mask them out, or say zeros='missing' if a map "
-            f"has no data there"
-        )
 
 
 def _forbid_random(design: Design, verb: str) -> None:

@@ -229,3 +229,22 @@ def check_space(first: Any, other: Any, row: int) -> None:
         raise DataError(
             f"fit {row + 1} has other voxels than the first: give every Run the same mask="
         )
+
+
+def check_positive(values: Floats, variances: Floats) -> None:
+    """Require positive variances wherever there is an effect.
+
+    Raises
+    ------
+    DataError
+        Naming the row.
+    """
+    with np.errstate(invalid="ignore"):
+        bad = (variances <= 0) & np.isfinite(values)
+    if bad.any():
+        row = int(np.flatnonzero(bad.any(axis=1))[0])
+        raise DataError(
+            f"row {row + 1} of the table: its variance is zero or negative in "
+            f"{int(bad[row].sum()):,} voxels; mask them out, or say zeros='missing' if a map "
+            f"has no data there"
+        )
