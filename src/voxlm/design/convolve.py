@@ -19,13 +19,16 @@ from voxlm.formula.response import Subset
 from voxlm.formula.schema import CONDITION, labels, numbers
 from voxlm.formula.terms import EventTerm, Resolved
 from voxlm.hrf import Response, as_response, boxcar, fir, gamma, spline, tent
+from voxlm.hrf.response import stands_in_seconds
 from voxlm.kernels.convolve import (
     OVERSAMPLING,
+    Places,
     Reading,
     Steps,
     micro_grid,
     orthogonalise,
     place,
+    place_between,
     read_at,
     respond,
 )
@@ -59,9 +62,10 @@ class Block(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Events and scans on the fine grid of one run."""
+    """Events and scans on the fine grid of one run; ``between`` leaves events off its points."""
 
     steps: Steps
+    between: Places
     reading: Reading
     tr: float
 
@@ -220,17 +224,19 @@ def lay_out(events: pd.DataFrame, clock: Clock) -> Grid:
     if times.size < 2:
         raise DesignError("a response needs at least 2 scans to be read at")
     grid = micro_grid(times)
-    steps = place(grid, events["onset"].to_numpy(), events["duration"].to_numpy())
+    when = events["onset"].to_numpy(np.float64), events["duration"].to_numpy(np.float64)
     # The spacing of the scan times, not the TR itself: they may differ in the last digit, and the
     # number of kernel samples is rounded.
-    return Grid(steps, read_at(grid, times), float(np.min(np.diff(times))))
+    tr = float(np.min(np.diff(times)))
+    return Grid(place(grid, *when), place_between(grid, *when), read_at(grid, times), tr)
 
 
 def regressors(grid: Grid, heights: Floats, response: Response) -> Floats:
     """Convolve one column of event heights with all basis functions, shape ``(T, B)``."""
     # An event of height 0 adds nothing; most events belong to other conditions.
     used = heights != 0
-    steps = Steps(grid.steps.up[used], grid.steps.down[used])
+    found = grid.between if stands_in_seconds(response) else grid.steps
+    steps = type(found)(found.up[used], found.down[used])  # type: ignore[arg-type]
     lead = response.lead(grid.tr, OVERSAMPLING)
     columns = [
         respond(steps, heights[used, None], kernel, grid.reading, lead)

@@ -12,7 +12,10 @@ from voxlm.formula.constants import constant
 from voxlm.formula.syntax import Call, Name, Node, String, Sum
 from voxlm.formula.vocabulary import MODIFIERS, RESPONSES, TAGS
 
-HINT = 'write "spm" or "glover", with + derivative or + derivative + dispersion'
+HINT = (
+    'write "spm" or "glover", or "spm_exact" or "glover_exact", with + derivative or '
+    "+ derivative + dispersion"
+)
 COMMON = ("lag", "subset", "normalize")
 CONDITION = re.compile(r"\s*(`[^`]+`|[^\W\d][\w.]*)\s*(?:(==|!=|<=|>=|<|>)\s*(\S.*?))?\s*")
 

@@ -21,7 +21,7 @@ TAGS: dict[str, tuple[str, ...]] = {
 }
 
 #: Named responses and what may be added to them.
-RESPONSES = ("spm", "glover")
+RESPONSES = ("spm", "glover", "spm_exact", "glover_exact")
 MODIFIERS = ("derivative", "dispersion")
 
 #: Calls that make columns on the scans.

@@ -30,6 +30,11 @@ class Set(Verbs):
         """Columns are left as they are."""
         return False
 
+    @property
+    def in_seconds(self) -> bool:
+        """True: these are functions of seconds."""
+        return True
+
     def lead(self, tr: float, oversampling: int) -> int:  # noqa: ARG002
         """Return 0: the response is read where it falls."""
         return 0
@@ -202,7 +207,12 @@ class Gamma(Set):
 
 @dataclass(frozen=True, slots=True)
 class Boxcar(Set):
-    """No response at all: events enter as they are."""
+    """No response at all: events enter as they are, on nilearn's grid."""
+
+    @property
+    def in_seconds(self) -> bool:
+        """False: the grid is nilearn's."""
+        return False
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from voxlm.errors import VoxlmError
 from voxlm.hrf.basis import boxcar
 from voxlm.hrf.gamma import named
-from voxlm.hrf.response import Response, Verbs, integrate
+from voxlm.hrf.response import Response, Verbs, integrate, stands_in_seconds
 
 Floats = NDArray[np.float64]
 LENGTH = 32.0
@@ -27,6 +27,11 @@ class Own(Verbs):
     @property
     def orthogonal(self) -> bool:
         """Later columns are made orthogonal to earlier ones."""
+        return True
+
+    @property
+    def in_seconds(self) -> bool:
+        """True: these are functions of seconds."""
         return True
 
     def lead(self, tr: float, oversampling: int) -> int:  # noqa: ARG002
@@ -103,6 +108,11 @@ class Kernel(Own):
         """The name of the function."""
         return (self.label,)
 
+    @property
+    def in_seconds(self) -> bool:
+        """False: it is a function of the grid."""
+        return False
+
     def kernels(self, tr: float, oversampling: int) -> tuple[Floats, ...]:
         """Return what the callable returns."""
         found = np.asarray(self.of(tr, oversampling), dtype=np.float64)
@@ -128,6 +138,11 @@ class Several(Own):
         """The names of all functions; an unnamed one after the first takes its number."""
         names = [label for member in self.members for label in member.labels]
         return tuple(name or (str(k) if k else "") for k, name in enumerate(names))
+
+    @property
+    def in_seconds(self) -> bool:
+        """Whether all members are functions of seconds."""
+        return all(stands_in_seconds(member) for member in self.members)
 
     def kernels(self, tr: float, oversampling: int) -> tuple[Floats, ...]:
         """Return the functions of all members."""

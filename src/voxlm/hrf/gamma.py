@@ -1,9 +1,13 @@
 """The double-gamma responses of SPM and Glover, with their derivatives.
 
-The numbers are those of nilearn 0.14, which designs are held to: the kernel starts one micro-step
-late, its time axis of 32 s includes both ends, and its samples add up to one. So these responses,
-and no others here, depend a little on the micro-step: with 50 and with 400 steps to a TR of 2 s the
-response to a block of 6 s differs by 0.3 % of its peak, its derivatives by 0.7 %.
+``spm`` and ``glover`` are nilearn 0.14's, which designs are held to. Those are defined by their
+grid: the kernel starts one micro-step late, its time axis of 32 s includes both ends, and its
+samples add up to one. So they depend a little on the micro-step, whichever it is: with 50 and with
+400 steps to a TR of 2 s the response to a block of 6 s differs by 0.3 % of its peak, its
+derivatives by 0.7 %.
+
+``spm_exact`` and ``glover_exact`` are the same functions of seconds with no grid: densities
+integrated in closed form over 32 s, of area one, differences taken over the same 0.1 s and 0.01.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
+from scipy.special import gammainc, gammaln, xlogy
 
 from voxlm.errors import VoxlmError
 from voxlm.hrf.response import Verbs
@@ -24,6 +28,7 @@ LENGTH = 32.0
 TIME_STEP = 0.1
 WIDTH_STEP = 0.01
 MODIFIERS = ("derivative", "dispersion")
+EXACT = "_exact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,9 @@ class DoubleGamma(Verbs):
         Width of the undershoot inside the derivative in width. It equals ``u_dispersion`` for
         SPM; for Glover nilearn uses 1.0 there although the response itself has 0.9, and designs
         are nilearn's.
+    exact : bool
+        Whether the functions are integrated over each step, so that no grid shows in them, or
+        sampled as nilearn does.
 
     Examples
     --------
@@ -65,6 +73,7 @@ class DoubleGamma(Verbs):
     with_derivative: bool = False
     with_dispersion: bool = False
     width_u_dispersion: float = 1.0
+    exact: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -76,6 +85,11 @@ class DoubleGamma(Verbs):
     def orthogonal(self) -> bool:
         """Derivatives are made orthogonal to the response itself."""
         return True
+
+    @property
+    def in_seconds(self) -> bool:
+        """Whether it is a function of seconds and not of the grid."""
+        return self.exact
 
     def lead(self, tr: float, oversampling: int) -> int:  # noqa: ARG002
         """Return 0: the response is read where it falls."""
@@ -89,36 +103,50 @@ class DoubleGamma(Verbs):
         return " + ".join([self.name, *self.labels[1:]])
 
 
-def spm(derivative: bool = False, dispersion: bool = False) -> DoubleGamma:
+def spm(derivative: bool = False, dispersion: bool = False, *, exact: bool = False) -> DoubleGamma:
     """Return SPM's canonical response.
 
     Parameters
     ----------
     derivative, dispersion : bool
         Whether to add the derivative in time, and that in width.
+    exact : bool
+        True: the function itself, integrated; ``"spm_exact"`` in a formula. False: nilearn's
+        samples of it, which start one micro-step late.
 
     Examples
     --------
     >>> spm(derivative=True).labels
     ('', 'derivative')
+    >>> print(spm(derivative=True, exact=True))
+    spm_exact + derivative
     """
-    return DoubleGamma("spm", 6, 16.0, 1.0, 1.0, 0.167, derivative, dispersion)
+    name = f"spm{EXACT}" if exact else "spm"
+    return DoubleGamma(name, 6, 16.0, 1.0, 1.0, 0.167, derivative, dispersion, exact=exact)
 
 
-def glover(derivative: bool = False, dispersion: bool = False) -> DoubleGamma:
+def glover(
+    derivative: bool = False, dispersion: bool = False, *, exact: bool = False
+) -> DoubleGamma:
     """Return Glover's response (NeuroImage 9:416, 1999).
 
     Parameters
     ----------
     derivative, dispersion : bool
         Whether to add the derivative in time, and that in width.
+    exact : bool
+        True: the function itself, integrated; ``"glover_exact"`` in a formula. Its derivative in
+        width then has the response's own undershoot. False: nilearn's samples of it.
 
     Examples
     --------
     >>> glover().ratio
     0.48
+    >>> glover(exact=True).width_u_dispersion
+    0.9
     """
-    return DoubleGamma("glover", 6, 12.0, 0.9, 0.9, 0.48, derivative, dispersion)
+    name, under = (f"glover{EXACT}", 0.9) if exact else ("glover", 1.0)
+    return DoubleGamma(name, 6, 12.0, 0.9, 0.9, 0.48, derivative, dispersion, under, exact)
 
 
 def density(t: Floats, shape: float, scale: float) -> Floats:
@@ -133,11 +161,29 @@ def density(t: Floats, shape: float, scale: float) -> Floats:
     return np.where(t > 0, np.exp(xlogy(shape - 1.0, x) - x - gammaln(shape)) / scale, 0.0)
 
 
+def area(gamma: DoubleGamma, t: Floats) -> Floats:
+    """Integrate a peak less an undershoot from 0 to ``t`` seconds.
+
+    Examples
+    --------
+    >>> area(spm(), np.array([-1.0, 0.0, 1e6])).round(3)
+    array([0.   , 0.   , 0.833])
+    """
+    since = np.maximum(t, 0.0)
+    peak = gammainc(gamma.delay / gamma.dispersion, since / gamma.dispersion)
+    under = gammainc(gamma.undershoot / gamma.u_dispersion, since / gamma.u_dispersion)
+    return np.asarray(peak - gamma.ratio * under)
+
+
 def canonical(
     gamma: DoubleGamma, tr: float, oversampling: int, onset: float = 0.0, length: float = LENGTH
 ) -> Floats:
     """Sample the response itself, starting ``onset`` seconds late; the samples add up to one."""
     step = tr / oversampling
+    if gamma.exact:
+        edges = np.minimum(step * np.arange(int(np.ceil(length / step - 1e-9)) + 1), length)
+        total = area(gamma, edges - onset)
+        return np.concatenate(([0.0], np.diff(total) / total[-1]))
     # The axis includes both ends and the density starts one step late: nilearn's definition.
     t = np.linspace(0.0, length, int(np.rint(length / step))) - onset - step
     peak = density(t, gamma.delay / gamma.dispersion, gamma.dispersion)
@@ -194,9 +240,10 @@ def named(text: str) -> DoubleGamma:
     """
     word, *added = (piece.strip().lower() for piece in text.split("+"))
     makers = {"spm": spm, "glover": glover}
-    if word not in makers or set(added) - set(MODIFIERS) or len(set(added)) < len(added):
+    plain = word.removesuffix(EXACT)
+    if plain not in makers or set(added) - set(MODIFIERS) or len(set(added)) < len(added):
         raise VoxlmError(
-            f"{text!r} names no response; write 'spm' or 'glover', and add "
-            "'+ derivative' or '+ derivative + dispersion' to it"
+            f"{text!r} names no response; write 'spm', 'glover', 'spm_exact' or 'glover_exact', "
+            "and add '+ derivative' or '+ derivative + dispersion' to it"
         )
-    return makers[word]("derivative" in added, "dispersion" in added)
+    return makers[plain]("derivative" in added, "dispersion" in added, exact=word.endswith(EXACT))

@@ -50,6 +50,14 @@ class Verbs:
 
     __slots__ = ()
 
+    @property
+    def in_seconds(self) -> bool:
+        """Whether it is a function of seconds: events then stand where they are, off the grid too.
+
+        Otherwise, as in nilearn, they move on to the next grid point.
+        """
+        return False
+
     def shift(self, seconds: float) -> Shifted:
         """Return the response that comes ``seconds`` later; negative is earlier.
 
@@ -100,6 +108,11 @@ class Shifted(Verbs):
         """As for the response itself."""
         return self.inner.orthogonal
 
+    @property
+    def in_seconds(self) -> bool:
+        """As for the response itself."""
+        return stands_in_seconds(self.inner)
+
     def lead(self, tr: float, oversampling: int) -> int:
         """Read ahead by the whole steps of an earlier response."""
         ahead = max(0, int(np.ceil(-self.seconds * oversampling / tr)))
@@ -132,6 +145,11 @@ class Normalized(Verbs):
         """As for the response itself."""
         return self.inner.orthogonal
 
+    @property
+    def in_seconds(self) -> bool:
+        """As for the response itself."""
+        return stands_in_seconds(self.inner)
+
     def lead(self, tr: float, oversampling: int) -> int:
         """As for the response itself."""
         return self.inner.lead(tr, oversampling)
@@ -144,6 +162,11 @@ class Normalized(Verbs):
 
     def __str__(self) -> str:
         return f'{self.inner}.normalize("{self.measure}")'
+
+
+def stands_in_seconds(response: Response) -> bool:
+    """Tell whether a response is a function of seconds; one of another package may not say."""
+    return bool(getattr(response, "in_seconds", False))
 
 
 def delay(kernel: Floats, steps: float) -> Floats:

@@ -29,6 +29,13 @@ class Steps(NamedTuple):
     down: Integers
 
 
+class Places(NamedTuple):
+    """Events between the points of the grid: up and down in grid steps, each of shape ``(E,)``."""
+
+    up: Floats
+    down: Floats
+
+
 class Reading(NamedTuple):
     """Linear interpolation at the scans: ``(1 - weight) * y[low] + weight * y[low + 1]``."""
 
@@ -82,6 +89,27 @@ def place(grid: Floats, onsets: Floats, durations: Floats) -> Steps:
     return Steps(up, down)
 
 
+def place_between(grid: Floats, onsets: Floats, durations: Floats) -> Places:
+    """Find the places of events on the grid, between its points; no length is one grid step.
+
+    Parameters
+    ----------
+    grid : ndarray, shape (M,)
+        The fine grid.
+    onsets, durations : ndarray, shape (E,)
+        Seconds.
+
+    Examples
+    --------
+    >>> place_between(np.arange(5.0), np.array([1.25, 2.0]), np.array([0.5, 0.0])).down
+    array([1.75, 3.  ])
+    """
+    step = (grid[-1] - grid[0]) / (grid.size - 1)
+    lengths = np.where(durations > 0, durations / step, 1.0)
+    up = (onsets - grid[0]) / step
+    return Places(up, up + lengths)
+
+
 def read_at(grid: Floats, times: Floats) -> Reading:
     """Return where on the grid each scan lies.
 
@@ -98,13 +126,13 @@ def read_at(grid: Floats, times: Floats) -> Reading:
 
 
 def respond(
-    steps: Steps, amplitudes: Floats, kernel: Floats, reading: Reading, lead: int = 0
+    steps: Steps | Places, amplitudes: Floats, kernel: Floats, reading: Reading, lead: int = 0
 ) -> Floats:
     """Convolve events of given amplitudes with one kernel and read the scans.
 
     Parameters
     ----------
-    steps : Steps
+    steps : Steps or Places
         The events.
     amplitudes : ndarray, shape (E, K)
         The height of each event in each column.
@@ -124,24 +152,27 @@ def respond(
     block = max(1, BLOCK // max(1, reading.low.size))
     for start in range(0, steps.up.size, block):
         part = slice(start, start + block)
-        gain = difference(total, reading, steps.up[part], steps.down[part], lead)
+        own = type(steps)(steps.up[part], steps.down[part])  # type: ignore[arg-type]
+        gain = difference(total, reading, own, lead)
         out += gain @ amplitudes[part]
     return out
 
 
-def difference(total: Floats, reading: Reading, up: Integers, down: Integers, lead: int) -> Floats:
+def difference(total: Floats, reading: Reading, events: Steps | Places, lead: int) -> Floats:
     """Response of each scan to each event of height 1, shape ``(T, E)``."""
     weight = reading.weight[:, None]
-    low = reading.low[:, None] + lead
-    last = total.size - 1
+    # total[0] = 0 stands for "not yet", total[-1] for "all of the kernel is past".
+    at, last = reading.low[:, None] + lead + 1, total.size - 1
+    if isinstance(events, Places):
+        lags = np.arange(total.size)
+        rises = [np.interp(at + weight - since, lags, total) for since in events]
+        return np.asarray(rises[0] - rises[1])
 
     def rise(since: Integers) -> Floats:
-        # total[0] = 0 stands for "not yet", total[-1] for "all of the kernel is past".
-        at = np.clip(low + 1 - since, 0, last)
-        after = np.clip(low + 2 - since, 0, last)
-        return (1.0 - weight) * total[at] + weight * total[after]
+        before, after = np.clip(at - since, 0, last), np.clip(at + 1 - since, 0, last)
+        return (1.0 - weight) * total[before] + weight * total[after]
 
-    return rise(up[None, :]) - rise(down[None, :])
+    return rise(events.up) - rise(events.down)
 
 
 def orthogonalise(columns: Floats) -> Floats:
