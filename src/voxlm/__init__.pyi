@@ -1,3 +1,4 @@
+from . import bids as bids
 from . import hrf as hrf
 from . import simulate as simulate
 from .analysis.anova import anova as anova

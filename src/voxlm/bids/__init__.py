@@ -1,1 +1,5 @@
 """Runs on disk: images with their tables and sidecars, found and written by BIDS names."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

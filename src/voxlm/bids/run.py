@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from voxlm.bids.names import check_entities
 from voxlm.bids.sidecar import Sidecar, read_sidecar
 from voxlm.bids.tables import read_confounds, read_events
 from voxlm.bids.timing import check_tr, repetition_time
@@ -58,6 +59,9 @@ class Run:
         to a mean of 100. None: as they are.
     sample_mask : array_like, optional
         Scans to keep: T booleans, or their numbers in order.
+    entities : dict of str to str, optional
+        What the run is called by in a data set, such as ``{"sub": "01", "task": "faces"}``; saved
+        results are named by them. :func:`voxlm.bids.runs` sets them.
 
     Raises
     ------
@@ -82,6 +86,7 @@ class Run:
     smoothing_fwhm: float | Sequence[float] | None = None
     scaling: Scaling | None = "percent"
     sample_mask: Any = None
+    entities: Mapping[str, str] = field(default_factory=dict)
     name: str = field(init=False, default="")
     clock: Clock = field(init=False)
     inputs: tuple[Input, ...] = field(init=False, default=())
@@ -109,6 +114,7 @@ class Run:
         if self.confounds is not None:
             facts["confounds"], path = read_confounds(self.confounds, opened.n_scans)
             paths.append(("confounds", path))
+        facts["entities"] = check_entities(self.entities)
         facts["sample_mask"] = check_sample_mask(self.sample_mask, opened.n_scans)
         if isinstance(opened, ArrayScans):
             check_finite(opened.array, 0, facts["sample_mask"], _name(opened))

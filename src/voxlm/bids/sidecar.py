@@ -9,7 +9,7 @@ from typing import Any
 
 from voxlm.errors import DataError
 
-SUFFIXES = (".nii.gz", ".nii")
+SUFFIXES = (".nii.gz", ".dtseries.nii", ".dscalar.nii", ".nii", ".func.gii")
 
 
 @dataclass(frozen=True, slots=True)

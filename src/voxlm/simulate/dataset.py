@@ -153,7 +153,7 @@ def study(
             f"a grid of {shape} voxels of {voxel_mm} mm does not hold every region; "
             "use more or larger voxels, such as shape=(40, 48, 36), voxel_mm=4.0"
         )
-    truth = _truth(scanned, voxel_mm, np.random.default_rng([seed, 1]))
+    truth = truth_of(scanned, voxel_mm, np.random.default_rng([seed, 1]))
     func = folder / f"sub-{subject}" / "func"
     func.mkdir(parents=True, exist_ok=True)
     files = []
@@ -166,7 +166,7 @@ def study(
     write_array(mask, scanned.mask.astype(np.uint8), scanned.affine)
     mean = func / f"sub-{subject}_task-faces_boldref.nii.gz"
     write_array(mean, scanned.mean.astype(np.float32), scanned.affine)
-    maps = _write_truth(folder / "truth", scanned, truth, seed=seed, tr=tr)
+    maps = write_truth(folder / "truth", scanned, truth, seed=seed, tr=tr)
     _write_description(folder)
     bold, events, confounds = (tuple(kind) for kind in zip(*files, strict=True))
     return Study(folder, bold, events, confounds, mask, mean, maps, tr, truth)
@@ -189,7 +189,7 @@ def _check(
         raise DataError(f"shape {shape} of {voxel_mm} mm voxels is not a grid of 8 voxels a side")
 
 
-def _truth(scanned: Head, voxel_mm: float, rng: np.random.Generator) -> Truth:
+def truth_of(scanned: Head, voxel_mm: float, rng: np.random.Generator) -> Truth:
     """Give every voxel its effects, its noise level and its autocorrelation."""
     inside = scanned.mask
     (field,) = smooth_field(inside, 1, 12.0 / voxel_mm, rng)
@@ -218,7 +218,7 @@ def _write_run(
     times = np.arange(n_scans, dtype=np.float64) * tr
     answers = {name: response(events[events.trial_type == name], times) for name in CONDITIONS}
     motion = wander(n_scans, np.asarray(sum(answers.values())), rng)
-    percent = _percent(scanned, truth, answers, motion, tr, voxel_mm, rng)
+    percent = percent_signal(scanned, truth, answers, motion, tr, voxel_mm, rng)
     percent += 100.0
     percent *= (scanned.mean[scanned.mask] / 100.0).astype(np.float32)
     scans = np.abs(rng.normal(0.0, 60.0, (n_scans, *scanned.mask.shape)).astype(np.float32))
@@ -226,15 +226,15 @@ def _write_run(
     # Scans are the slowest axis on disk: a Fortran-ordered (I, J, K, T) view costs no copy.
     bold = stem.with_name(stem.name + "_bold.nii.gz")
     write_array(bold, np.moveaxis(np.rint(scans).astype(np.int16), 0, -1), scanned.affine, tr)
-    _write_json(
+    write_json(
         stem.with_name(stem.name + "_bold.json"),
         {"RepetitionTime": tr, "TaskName": "faces", "SkullStripped": False},
     )
     confounds = table(motion, percent, scanned)
-    return bold, _write_events(stem, events), _write_confounds(stem, confounds)
+    return bold, write_events(stem, events), write_confounds(stem, confounds)
 
 
-def _percent(
+def percent_signal(
     scanned: Head,
     truth: Truth,
     answers: Mapping[str, NDArray[np.float64]],
@@ -261,14 +261,14 @@ def _percent(
     return total
 
 
-def _write_events(stem: Path, events: pd.DataFrame) -> Path:
+def write_events(stem: Path, events: pd.DataFrame) -> Path:
     """Write the events table."""
     path = stem.with_name(stem.name + "_events.tsv")
     events.to_csv(path, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
     return path
 
 
-def _write_confounds(stem: Path, confounds: pd.DataFrame) -> Path:
+def write_confounds(stem: Path, confounds: pd.DataFrame) -> Path:
     """Write the confounds table and its sidecar."""
     name = stem.name + "_desc-confounds_timeseries"
     path = stem.with_name(name + ".tsv")
@@ -281,11 +281,11 @@ def _write_confounds(stem: Path, confounds: pd.DataFrame) -> Path:
         if column.startswith("a_comp_cor_")
     }
     units = {p: {"Units": "mm" if p.startswith("trans") else "rad"} for p in PARAMETERS}
-    _write_json(stem.with_name(name + ".json"), about | units)
+    write_json(stem.with_name(name + ".json"), about | units)
     return path
 
 
-def _write_truth(
+def write_truth(
     folder: Path, scanned: Head, truth: Truth, *, seed: int, tr: float
 ) -> dict[str, Path]:
     """Write label, effect and autocorrelation maps, and what they hold in words."""
@@ -303,7 +303,7 @@ def _write_truth(
         name: {"label": at, "voxels": int(counts[at]), "peak_effect": dict(RESPONSES[name])}
         for at, name in enumerate(truth.regions, start=1)
     }
-    _write_json(
+    write_json(
         folder / "truth.json",
         {
             "seed": seed,
@@ -324,7 +324,7 @@ def _write_truth(
 
 def _write_description(folder: Path) -> None:
     """Write what BIDS asks of every derivative data set."""
-    _write_json(
+    write_json(
         folder / "dataset_description.json",
         {
             "Name": "Simulated faces and houses",
@@ -335,6 +335,6 @@ def _write_description(folder: Path) -> None:
     )
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write readable JSON with a final newline."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

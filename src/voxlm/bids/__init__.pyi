@@ -1,0 +1,2 @@
+from .dataset import files as files
+from .dataset import runs as runs
