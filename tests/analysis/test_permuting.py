@@ -157,7 +157,7 @@ def test_refused():
     robust = lm_maps("~ group", maps, cov_type="HC3").contrast("group[T.patient]")
     for call, kind, said in [
         (lambda: vx.lm("y ~ face", run).contrast("face").correct("maxt"), DataError, "correlated"),
-        (lambda: mixed.correct("tfce"), DataError, "this is a fit with lmer: use lm over the maps"),
+        (lambda: mixed.correct("tfce"), DataError, "do not have"),
         (lambda: known.correct("maxt"), DataError, "this is a fit with meta"),
         (lambda: robust.correct("maxt"), DataError, "weights or robust errors"),
         (lambda: contrast.correct("tfce"), DataError, "have neighbours|have not|do not have"),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.groupsummary import describe_group
 from voxlm.analysis.groupvoxel import compare_group, refit_voxel, write_r
-from voxlm.analysis.resampling import Resampling
+from voxlm.analysis.resampling import Resampling, permute_mixed
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.bids.maps import Maps
 from voxlm.contrasts.estimable import check_estimable
@@ -241,6 +241,8 @@ class GroupFit:
 
     def _resampling(self) -> Resampling:
         """Say what corrections may permute, or why they may not."""
+        if self.model == "lmer":
+            return permute_mixed(self.design, self.maps, self.pieces)
         plain = self.options.get("cov_type") == "nonrobust" and self.options.get("weights") is None
         refusal = ""
         if self.model != "lm" or not plain:

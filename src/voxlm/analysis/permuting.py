@@ -19,6 +19,7 @@ from voxlm.inference.permutation import PermutationTest, permutation_test
 from voxlm.inference.permute import reduce_data
 from voxlm.inference.plan import PERMUTED as PERMUTED
 from voxlm.inference.plan import TREE_METHODS, Plan, arrange_plan, check_plan
+from voxlm.inference.refits import refit_of
 from voxlm.kernels.graph import volume_graph
 
 if TYPE_CHECKING:
@@ -65,10 +66,20 @@ def permute(
     """
     maps, chosen = _ready(resampling, options)
     connectivity = chosen.pop("connectivity", 6)
+    refitter = None
+    if maps.mixed is not None:
+        refitter = refit_of(maps.mixed)
+        chosen = {"blocks": maps.groups, "exchange": "whole", "permute": "flip", **chosen}
     plan = Plan((method,) if method == "maxt" else (method, "maxt"), **chosen)
     graph = _graph(space, connectivity) if method in TREE_METHODS else None
     return permutation_test(
-        maps.maps.values, maps.X, question.C, plan, null=question.null, graph=graph
+        maps.maps.values,
+        maps.X,
+        question.C,
+        plan,
+        null=question.null,
+        graph=graph,
+        refitter=refitter,
     )
 
 
@@ -112,6 +123,8 @@ def _ready(
         raise DataError(FIRST_LEVEL)
     if resampling.refusal:
         raise DataError(resampling.refusal)
+    if resampling.mixed is not None and known is not OPTIONS:
+        raise DataError("bounds by permutation are for least squares: use method='ari'")
     for name in options:
         if name not in known:
             raise VoxlmError(f"unknown option {name!r}; {did_you_mean(name, known)}")

@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.null import count_p, tail_p
 from voxlm.inference.permute import (
-    RELATIVE_SLACK,
     SHARE_SLACK,
     Enhancement,
     Maxima,
     Residuals,
+    Sample,
     permute_maxima,
+    permute_statistics,
     permute_trees,
-    statistic_of,
 )
 from voxlm.inference.plan import TREE_METHODS, Plan, forming_thresholds
 from voxlm.inference.stepdown import permute_counts
@@ -74,7 +74,7 @@ class Measure:
 
 def measure_all(
     plan: Plan,
-    reduced: Residuals,
+    reduced: Sample,
     arranged: Arrangements,
     two_sided: bool,
     graph: sparse.csr_array | None,
@@ -90,22 +90,29 @@ def measure_all(
         area = None if weights is None else np.asarray(weights, dtype=np.float64)[where]
         maxima, found = _trees(plan, reduced, arranged, two_sided, inner, area, progress)
     elif "maxt" in plan.methods:
-        maxima = permute_maxima(reduced, arranged, progress)
+        maxima = (
+            permute_maxima(reduced, arranged, progress)
+            if isinstance(reduced, Residuals)
+            else permute_statistics(reduced, arranged, progress)
+        )
     if "maxt" in plan.methods:
         found["maxt"] = [_maxt(plan, reduced, maxima, two_sided)]
     if "maxt_step" in plan.methods:
         step, _ = permute_counts(reduced, arranged, two_sided, progress)
-        size = _size(statistic_of(reduced), two_sided)
+        size = _size(reduced.statistic, two_sided)
         found["maxt_step"] = [
             Measure("maxt_step", np.nan, spread(size, reduced), np.empty(0), spread(step, reduced))
         ]
     return tuple(m for method in plan.methods for m in found[method])
 
 
-def _maxt(plan: Plan, reduced: Residuals, maxima: Maxima, two_sided: bool) -> Measure:
-    """Compare shares of variance, of which the statistic is an increasing function."""
-    statistic = _size(statistic_of(reduced), two_sided)
-    if reduced.groups is None:
+def _maxt(plan: Plan, reduced: Sample, maxima: Maxima, two_sided: bool) -> Measure:
+    """Compare shares of variance, of which the statistic is an increasing function, if there are.
+
+    Variance groups and mixed models have none: there statistics are compared.
+    """
+    statistic = _size(reduced.statistic, two_sided)
+    if isinstance(reduced, Residuals) and reduced.groups is None:
         null = _largest(maxima.share, two_sided)
         p = count_p(_size(reduced.share, two_sided), null, SHARE_SLACK[reduced.unit.dtype])
         Q = reduced.part.tested.shape[1]
@@ -122,7 +129,7 @@ def _maxt(plan: Plan, reduced: Residuals, maxima: Maxima, two_sided: bool) -> Me
 
 def _trees(
     plan: Plan,
-    reduced: Residuals,
+    reduced: Sample,
     arranged: Arrangements,
     two_sided: bool,
     graph: sparse.csr_array,
@@ -130,7 +137,7 @@ def _trees(
     progress: Callable[[int], object] | None,
 ) -> tuple[Maxima, dict[str, list[Measure]]]:
     """Measure clusters and enhancement of the map as it is and of every permutation."""
-    statistic = statistic_of(reduced)
+    statistic = reduced.statistic
     enhancement = Enhancement(plan.E, plan.H, plan.scaling) if "tfce" in plan.methods else None
     clusters = "cluster_extent" in plan.methods or "cluster_mass" in plan.methods
     cuts = forming_thresholds(plan, reduced.part, two_sided) if clusters else ()
@@ -160,15 +167,15 @@ def _trees(
 
 
 def _compare(
-    plan: Plan, method: str, forming: float, observed: Array, null: Array, reduced: Residuals
+    plan: Plan, method: str, forming: float, observed: Array, null: Array, reduced: Sample
 ) -> Measure:
     p = _p(plan, observed, null, reduced)
     p[observed == 0] = 1.0
     return Measure(method, forming, spread(observed, reduced), null, spread(p, reduced))
 
 
-def _p(plan: Plan, observed: Array, null: Array, reduced: Residuals) -> Array:
-    slack = RELATIVE_SLACK[reduced.unit.dtype] * np.abs(observed)
+def _p(plan: Plan, observed: Array, null: Array, reduced: Sample) -> Array:
+    slack = reduced.slack * np.abs(observed)
     return (tail_p if plan.tail == "pareto" else count_p)(observed, null, slack)
 
 
@@ -180,7 +187,7 @@ def _largest(by_sign: Array, two_sided: bool) -> Array:
     return by_sign.max(axis=-1) if two_sided else by_sign[..., 0]
 
 
-def spread(values: Array, reduced: Residuals) -> Array:
+def spread(values: Array, reduced: Sample) -> Array:
     """Put values of the tested voxels at their places among all, NaN elsewhere."""
     whole = np.full(len(reduced.tested), np.nan)
     whole[reduced.tested] = values

@@ -13,9 +13,10 @@ from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.inference.decision import Decision
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.measure import Measure, measure_all, spread
-from voxlm.inference.partition import partition
-from voxlm.inference.permute import reduce_data, statistic_of
+from voxlm.inference.partition import Partition, partition
+from voxlm.inference.permute import Sample, reduce_data
 from voxlm.inference.plan import TREE_METHODS, Plan, arrange_plan, check_plan, read_groups
+from voxlm.inference.refits import Refitter, make_refits
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -145,6 +146,7 @@ def permutation_test(
     graph: sparse.csr_array | None = None,
     weights: ArrayLike | None = None,
     arrangements: Arrangements | None = None,
+    refitter: Refitter | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> PermutationTest:
     """Test one contrast of a group design by permutation.
@@ -168,6 +170,9 @@ def permutation_test(
         Areas of vertices.
     arrangements : Arrangements, optional
         Permutations of one's own, instead of those that the plan draws.
+    refitter : callable, optional
+        Fits a mixed model to every permutation; see :func:`voxlm.inference.refits.refit_of`. Rows
+        that it holds together have to be blocks of the plan.
     progress : callable, optional
         Called with the number of permutations just done, from several threads.
 
@@ -203,18 +208,35 @@ def permutation_test(
     check_plan(plan, data.shape, part, graph)
     groups = read_groups(plan, part)
     arranged = arrangements or arrange_plan(plan, X, part, groups)
-    exact = plan.dtype == "float64" or arranged.exhaustive
-    reduced = reduce_data(data, part, np.float64 if exact else np.float32, groups)
+    reduced = _sample(plan, data, part, groups, np.asarray(C, dtype=np.float64), refitter, arranged)
     if not reduced.tested.any():
         raise DataError("no voxel can be tested: each has a value that is not finite, or no noise")
     two_sided = plan.two_sided and part.kind == "t"
     measures = measure_all(plan, reduced, arranged, two_sided, graph, weights, progress)
     kind = part.kind if groups is None else {"t": "v", "F": "G"}[part.kind]
     scheme = _scheme(arranged)
-    statistic = spread(statistic_of(reduced), reduced)
+    statistic = spread(reduced.statistic, reduced)
     return PermutationTest(
         statistic, kind, part.df, arranged.n, arranged.exhaustive, two_sided, scheme, measures
     )
+
+
+def _sample(
+    plan: Plan,
+    data: NDArray[np.floating],
+    part: Partition,
+    groups: NDArray[np.int64] | None,
+    C: Array,
+    refitter: Refitter | None,
+    arranged: Arrangements,
+) -> Sample:
+    """Make the data ready to be permuted."""
+    if refitter is None:
+        exact = plan.dtype == "float64" or arranged.exhaustive
+        return reduce_data(data, part, np.float64 if exact else np.float32, groups)
+    if groups is not None:
+        raise VoxlmError("a mixed model has one residual variance: leave variance_groups out")
+    return make_refits(data, part, C, refitter)
 
 
 def _read_data(Y: ArrayLike) -> NDArray[np.floating]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -79,6 +79,58 @@ class Residuals:
     share: Array
     part: Partition
     groups: Ints | None
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """Precision of permuted statistics."""
+        return self.unit.dtype
+
+    @property
+    def slack(self) -> float:
+        """What rounding does to a permuted statistic, relative to its size."""
+        return RELATIVE_SLACK[self.unit.dtype]
+
+    @property
+    def statistic(self) -> Array:
+        """The observed t or F (v or G with variance groups), shape ``(v,)``."""
+        return statistic_of(self)
+
+    def maps(self, arrangements: Arrangements, start: int, stop: int, largest: Array) -> Floats:
+        """Return the statistic of some permutations at all voxels; write the largest shares."""
+        rows = permuted_rows(self, arrangements, start, stop)
+        maps = np.empty((stop - start, self.unit.shape[1]), self.unit.dtype)
+        for here, products in tiles(self, rows):
+            maps[:, here] = shares(self.unit[:, here], self.part, self.groups, rows, products)
+        largest[:, 0], largest[:, 1] = maps.max(axis=1), -maps.min(axis=1)
+        _finish(self, maps)
+        return maps
+
+
+class Sample(Protocol):
+    """What can be permuted: least squares residuals, or a mixed model that is refitted."""
+
+    @property
+    def tested(self) -> NDArray[np.bool_]:
+        """Which voxels can be tested, shape ``(V,)``; v of them."""
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """Precision of permuted statistics."""
+
+    @property
+    def slack(self) -> float:
+        """What rounding does to a permuted statistic, relative to its size."""
+
+    @property
+    def part(self) -> Partition:
+        """The design."""
+
+    @property
+    def statistic(self) -> Array:
+        """The observed statistic, shape ``(v,)``."""
+
+    def maps(self, arrangements: Arrangements, start: int, stop: int, largest: Array) -> Floats:
+        """Return permuted maps, ``(k, v)``; write what is largest of each, by sign."""
 
 
 def reduce_data(
@@ -188,6 +240,21 @@ def permute_maxima(
     return Maxima(share)
 
 
+def permute_statistics(
+    data: Sample, arrangements: Arrangements, progress: Callable[[int], object] | None = None
+) -> Maxima:
+    """Take the largest statistic of every permutation of any sample, a few whole maps at a time."""
+    largest = np.empty((arrangements.n, 2))
+
+    def work(start: int, stop: int) -> None:
+        data.maps(arrangements, start, stop, largest[start:stop])
+        if progress is not None:
+            progress(stop - start)
+
+    over_blocks(arrangements.n, MAP_BATCH, work)
+    return Maxima(largest)
+
+
 def permute_shares(
     data: Residuals, arrangements: Arrangements, take: Callable[[Floats], object]
 ) -> None:
@@ -212,7 +279,7 @@ def permute_shares(
 
 
 def permute_trees(
-    data: Residuals,
+    data: Sample,
     arrangements: Arrangements,
     graph: sparse.csr_array,
     *,
@@ -226,7 +293,7 @@ def permute_trees(
 
     Parameters
     ----------
-    data : Residuals
+    data : Sample
     arrangements : Arrangements
     graph : csr_array, shape (v, v)
         Neighbours among the tested voxels.
@@ -249,10 +316,10 @@ def permute_trees(
     area = as_weights(weights)
     share = np.empty((arrangements.n, 2))
     found = np.zeros((arrangements.n, 1 + 2 * len(cuts), 2))
-    rooms = _Rooms(data.unit.shape[1], data.unit.dtype.type)
+    rooms = _Rooms(int(data.tested.sum()), data.dtype.type)
 
     def work(start: int, stop: int) -> None:
-        maps = _maps(data, arrangements, start, stop, share[start:stop])
+        maps = data.maps(arrangements, start, stop, share[start:stop])
         room = rooms.room
         permuted.tree_maxima(
             maps, maps.view(room.keys.dtype), starts, neighbours, area, two_sided, power, cuts,
@@ -272,19 +339,6 @@ class _Rooms(threading.local):
 
     def __init__(self, n_voxels: int, dtype: type[np.floating]) -> None:
         self.room = make_room(n_voxels, dtype)
-
-
-def _maps(
-    data: Residuals, arrangements: Arrangements, start: int, stop: int, share: Array
-) -> Floats:
-    """Return the statistic of some permutations at all voxels; write the largest shares."""
-    rows = permuted_rows(data, arrangements, start, stop)
-    maps = np.empty((stop - start, data.unit.shape[1]), data.unit.dtype)
-    for here, products in tiles(data, rows):
-        maps[:, here] = shares(data.unit[:, here], data.part, data.groups, rows, products)
-    share[:, 0], share[:, 1] = maps.max(axis=1), -maps.min(axis=1)
-    _finish(data, maps)
-    return maps
 
 
 def tiles(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.permute import (
     BATCH,
-    RELATIVE_SLACK,
+    MAP_BATCH,
     SHARE_SLACK,
     Residuals,
+    Sample,
     permuted_rows,
     shares,
     tiles,
@@ -23,7 +24,9 @@ from voxlm.kernels import permuted
 from voxlm.kernels.threads import over_blocks
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
 Counts = NDArray[np.int64]
+Pieces = Callable[[int, int], Iterator[tuple[slice, Floats]]]
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +39,7 @@ class _Tally:
 
 
 def permute_counts(
-    data: Residuals,
+    data: Sample,
     arrangements: Arrangements,
     two_sided: bool = True,
     progress: Callable[[int], object] | None = None,
@@ -45,7 +48,7 @@ def permute_counts(
 
     Parameters
     ----------
-    data : Residuals
+    data : Sample
     arrangements : Arrangements
     two_sided : bool
     progress : callable, optional
@@ -55,28 +58,25 @@ def permute_counts(
     step_down, alone : ndarray, shape (v,)
         Westfall and Young's (1993) step-down max-T p, and uncorrected p by permutation.
     """
-    size = np.abs(data.share) if two_sided else data.share
+    value = data.share if isinstance(data, Residuals) else data.statistic
+    size = np.abs(value) if two_sided else value
     order = np.argsort(size, kind="stable")
-    unit = np.ascontiguousarray(data.unit[:, order])
-    ranked, slack = size[order], _slack(data, size[order])
+    ranked, pieces = size[order], _pieces(data, arrangements, order)
+    least = ranked - _slack(data, ranked)
     tally = _Tally(np.zeros(len(size), np.int64), np.zeros(len(size), np.int64))
 
     def work(start: int, stop: int) -> None:
-        rows = permuted_rows(data, arrangements, start, stop)
         running = np.full(stop - start, -np.inf)
         below, alone = np.zeros(len(size), np.int64), np.zeros(len(size), np.int64)
-        for here, products in tiles(data, rows):
-            now = shares(unit[:, here], data.part, data.groups, rows, products)
-            permuted.count_down(
-                now, ranked[here] - slack[here], two_sided, 0.0, running, below[here], alone[here]
-            )
+        for here, now in pieces(start, stop):
+            permuted.count_down(now, least[here], two_sided, 0.0, running, below[here], alone[here])
         with tally.lock:
             tally.below += below
             tally.alone += alone
         if progress is not None:
             progress(stop - start)
 
-    over_blocks(arrangements.n, BATCH, work)
+    over_blocks(arrangements.n, BATCH if isinstance(data, Residuals) else MAP_BATCH, work)
     step_down, alone = np.empty(len(size)), np.empty(len(size))
     p = (1.0 + tally.below) / (1.0 + arrangements.n)
     step_down[order] = np.maximum.accumulate(p[::-1])[::-1]
@@ -84,8 +84,27 @@ def permute_counts(
     return step_down, alone
 
 
-def _slack(data: Residuals, value: Array) -> Array:
+def _pieces(data: Sample, arrangements: Arrangements, order: Counts) -> Pieces:
+    """Return what gives permuted values, ``(k, some voxels)`` at a time, in a given order."""
+    if not isinstance(data, Residuals):
+
+        def whole(start: int, stop: int) -> Iterator[tuple[slice, Floats]]:
+            maps = data.maps(arrangements, start, stop, np.empty((stop - start, 2)))
+            yield slice(None), np.ascontiguousarray(maps[:, order])
+
+        return whole
+    unit = np.ascontiguousarray(data.unit[:, order])
+
+    def tiled(start: int, stop: int) -> Iterator[tuple[slice, Floats]]:
+        rows = permuted_rows(data, arrangements, start, stop)
+        for here, products in tiles(data, rows):
+            yield here, shares(unit[:, here], data.part, data.groups, rows, products)
+
+    return tiled
+
+
+def _slack(data: Sample, value: Array) -> Array:
     """Return how far below the observed share a permuted one still ties with it."""
-    if data.groups is None:
+    if isinstance(data, Residuals) and data.groups is None:
         return np.full(value.shape, SHARE_SLACK[data.unit.dtype])
-    return RELATIVE_SLACK[data.unit.dtype] * np.abs(value)
+    return data.slack * np.abs(value)

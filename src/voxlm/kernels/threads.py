@@ -8,12 +8,16 @@ pools never compete for the same cores.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
+
+# Set in threads that work on blocks: what they call finds the cores taken.
+_inside = threading.local()
 
 
 def n_threads() -> int:
@@ -44,17 +48,22 @@ def over_blocks(n: int, size: int, work: Callable[[int, int], None]) -> None:
     n : int
         Length of the axis to cut.
     size : int
-        Largest block. Small problems run in the calling thread.
+        Largest block. Small problems, and those inside a block of another, run in the calling
+        thread.
     work : callable
         Writes its own slice of some output; an exception in any block is raised here.
     """
     starts = range(0, n, size)
     with single_blas():
-        if len(starts) <= 1 or n_threads() == 1:
+        if len(starts) <= 1 or n_threads() == 1 or getattr(_inside, "block", False):
             for start in starts:
                 work(start, min(start + size, n))
             return
-        with ThreadPoolExecutor(n_threads()) as pool:
+        with ThreadPoolExecutor(n_threads(), initializer=_enter) as pool:
             jobs = [pool.submit(work, start, min(start + size, n)) for start in starts]
             for job in jobs:
                 job.result()
+
+
+def _enter() -> None:
+    _inside.block = True
