@@ -11,11 +11,11 @@ from .analysis.firstlevel import glsar as glsar
 from .analysis.fit import Fit as Fit
 from .analysis.fixed import FixedEffects as FixedEffects
 from .analysis.group import lmer as lmer
-from .analysis.group import meta as meta
 from .analysis.groupfit import GroupFit as GroupFit
 from .analysis.lm import lm as lm
 from .analysis.lss import Trials as Trials
 from .analysis.lss import lss as lss
+from .analysis.meta import meta as meta
 from .analysis.pooling import fixed_effects as fixed_effects
 from .analysis.statistics import load_statistics as load_statistics
 from .analysis.statistics import save_statistics as save_statistics

@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from voxlm.analysis.anova import anova
-from voxlm.analysis.group import lm_maps, lmer
+from voxlm.analysis.group import lmer
+from voxlm.analysis.lmmaps import lm_maps
 from voxlm.bids.maps import Maps
 from voxlm.errors import DataError
 

@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from voxlm.analysis.group import group_design, lm_maps, lmer, meta
+from voxlm.analysis.group import lmer
+from voxlm.analysis.groupdesign import group_design
+from voxlm.analysis.lmmaps import lm_maps
+from voxlm.analysis.meta import meta
 from voxlm.bids.maps import Maps
 from voxlm.errors import ContrastError, DataError, DesignError, FormulaError, VoxlmWarning
 

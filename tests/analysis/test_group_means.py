@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import voxlm as vx
-from voxlm.analysis.group import lm_maps, lmer
+from voxlm.analysis.group import lmer
+from voxlm.analysis.lmmaps import lm_maps
 from voxlm.bids.maps import Maps
 from voxlm.errors import ContrastError
 

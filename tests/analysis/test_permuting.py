@@ -7,7 +7,9 @@ import pytest
 from scipy import ndimage
 
 import voxlm as vx
-from voxlm.analysis.group import lm_maps, lmer, meta
+from voxlm.analysis.group import lmer
+from voxlm.analysis.lmmaps import lm_maps
+from voxlm.analysis.meta import meta
 from voxlm.bids.maps import Maps
 from voxlm.errors import DataError, VoxlmError
 from voxlm.inference.permutation import permutation_test

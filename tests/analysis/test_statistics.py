@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voxlm.analysis.group import lm_maps, lmer
+from voxlm.analysis.group import lmer
+from voxlm.analysis.lmmaps import lm_maps
 from voxlm.analysis.statistics import load_statistics, save_statistics
 from voxlm.bids.maps import Maps
 from voxlm.errors import DataError

@@ -154,7 +154,7 @@ class GroupFit:
 
     @property
     def tau2(self) -> Floats:
-        """Variance between maps (``meta``), shape ``(V,)``."""
+        """Variance between maps (``meta``), shape ``(V,)``; ``(G, V)`` by variance groups."""
         return self._gather("tau2")
 
     @property

@@ -27,7 +27,10 @@ def describe_group(fit: GroupFit) -> str:
     if fit.model == "lmer":
         lines += [*_random(fit), ""]
     if fit.model == "meta":
-        lines += [f"tau²: {_range(fit.tau2)}   I²: {_range(fit.i2)}", ""]
+        names = [f" {level}" for level in fit.options["levels"]] or [""]
+        between = np.atleast_2d(fit.tau2)
+        said = [f"tau²{n}: {_range(t)}" for n, t in zip(names, between, strict=True)]
+        lines += ["   ".join([*said, f"I²: {_range(fit.i2)}"]), ""]
     lines += ["Fixed effects, medians over voxels:", *_fixed(fit)]
     return "\n".join([*lines, *(f"note: {note}" for note in fit.design.notes)])
 

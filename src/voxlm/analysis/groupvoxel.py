@@ -44,7 +44,7 @@ def refit_voxel(fit: GroupFit, voxel: int) -> Any:
     if fit.model == "meta":
         known = fit.maps.variances
         assert known is not None
-        total = known[pattern.rows, voxel] + part.tau2[place]
+        total = known[pattern.rows, voxel] + part.between(place)
         scale = None if fit.options["knapp_hartung"] else 1.0
         kind = "nonrobust" if scale is None else "fixed scale"
         return api.WLS(y, X, weights=1.0 / total).fit(cov_type=kind)

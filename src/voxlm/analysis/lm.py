@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from voxlm.analysis.groupfit import GroupFit
 
 # The group level has kernels of its own, which a first-level fit need not load.
-group = lazy_loader.load("voxlm.analysis.group", suppress_warning=True)
+lmmaps = lazy_loader.load("voxlm.analysis.lmmaps", suppress_warning=True)
 
 
 @overload
@@ -123,7 +123,7 @@ def lm(
     }
     if isinstance(data, Maps):
         _forbid("maps", {"hrf": hrf != "spm", "stack": stack, "progress": progress})
-        fitted: GroupFit = group.lm_maps(formula, data, **for_maps)
+        fitted: GroupFit = lmmaps.lm_maps(formula, data, **for_maps)
         return fitted
     given = {name: value is not None for name, value in for_maps.items()}
     _forbid("runs", given | {"cov_type": cov_type != "nonrobust"})

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects, Weighting
-from voxlm.analysis.group import group_design
+from voxlm.analysis.groupdesign import group_design
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.bids.mapfiles import check_positive
 from voxlm.bids.maps import Maps

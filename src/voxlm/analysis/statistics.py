@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.group import group_design
+from voxlm.analysis.groupdesign import group_design
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.bids.maps import Maps
 from voxlm.design.columns import Design

@@ -1,9 +1,7 @@
 r"""Random effects over maps whose own variances are known: ``Var(y_i) = v_i + τ²``.
 
-With ``W = diag(1 / (v + τ²))``, ``A = X'WX``, r the residuals and ``P = W - W X A⁻¹ X'W``, minus
-two log restricted likelihood has the slope ``tr P - Σ w² r²`` in τ² and the bend
-``2 y'PPPy - tr PP``, all of them sums over maps. A short grid finds the valley of the global
-minimum, Newton's method inside a bracket its bottom; τ² = 0 is exact.
+A short grid finds the valley of the deviance's global minimum, Newton's method inside a bracket its
+bottom; τ² = 0 is exact.
 
 Axes: n maps, P columns, V voxels, W lanes.
 
@@ -22,9 +20,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.lanefactor import cholesky, invert
 from voxlm.kernels.lanes import FAST, LANES
 from voxlm.kernels.threads import over_blocks
+from voxlm.kernels.weightedlanes import gram, less_trace, log_determinants, residual, slopes, solve
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +32,8 @@ METHODS = {"fe": FE, "dl": DL, "pm": PM, "ml": ML, "reml": REML}
 # The grid of τ², times the variance of the residuals of least squares.
 GRID = np.array([0.0, 1e-3, 1e-2, 0.1, 0.4, 1.2, 5.0])
 STEPS = 100
-SETTLED = 1e-9  # relative Newton step; what it leaves is its square
+SETTLED = 1e-6  # relative Newton step; what it leaves is of its square
+HALVED = 1e-12  # relative half of the bracket, where Newton's step leaves it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +43,7 @@ class KnownVariance:
     Parameters
     ----------
     tau2 : ndarray, shape (V,)
-        Variance between maps.
+        Variance between maps; a row a group, ``(G, V)``, where groups have their own.
     params : ndarray, shape (P, V)
         Coefficients.
     unscaled : ndarray, shape (P, P, V)
@@ -159,7 +158,7 @@ def _fit_block(  # type: ignore[no-untyped-def]
                 y[i, w] = data[i, at + min(w, m - 1)]
                 v[i, w] = variance[i, at + min(w, m - 1)]
         t[:] = 0.0
-        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        solve(X, y, v, t, weight, A, unit, inverse, beta, q)
         cochran[at : at + m] = q[:m]
         done[:] = True
         if method == DL:
@@ -171,8 +170,8 @@ def _fit_block(  # type: ignore[no-untyped-def]
                 X, hat, y, v, method, grid, t, low, high, weight, A, unit, inverse, beta, q, done
             )
             _newton(X, y, v, method, t, low, high, weight, A, unit, inverse, beta, q, done)
-        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
-        _log_dets(v, t, A, ld, la)
+        solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        log_determinants(v, t, A, ld, la)
         tau2[at : at + m] = t[:m]
         params[:, at : at + m] = beta[:, :m]
         unscaled[:, :, at : at + m] = inverse[:, :, :m]
@@ -188,110 +187,20 @@ def _cube(P):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _gram(X, weight, A):  # type: ignore[no-untyped-def]
-    """Write the lower triangle of ``X'WX``."""
-    n, P = X.shape
-    for i in range(P):
-        for j in range(i + 1):
-            entry = A[i, j]
-            for w in range(LANES):
-                entry[w] = 0.0
-            for s in range(n):
-                c = X[s, i] * X[s, j]
-                for w in range(LANES):
-                    entry[w] += c * weight[s, w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _solve(X, y, v, t, weight, A, unit, inverse, beta, q):  # type: ignore[no-untyped-def]
-    """Fit by weighted least squares at τ²; A holds its factor afterwards."""
-    n, P = X.shape
-    for s in range(n):
-        for w in range(LANES):
-            weight[s, w] = 1.0 / (v[s, w] + t[w])
-    _gram(X, weight, A)
-    cholesky(A)
-    invert(A, unit, inverse)
-    right = unit[0]
-    for j in range(P):
-        for w in range(LANES):
-            right[j, w] = 0.0
-        for s in range(n):
-            for w in range(LANES):
-                right[j, w] += X[s, j] * weight[s, w] * y[s, w]
-    for i in range(P):
-        for w in range(LANES):
-            beta[i, w] = 0.0
-        for j in range(P):
-            for w in range(LANES):
-                beta[i, w] += inverse[i, j, w] * right[j, w]
-    for w in range(LANES):
-        q[w] = 0.0
-    r = np.empty(LANES)
-    for s in range(n):
-        _residual(X, y, beta, s, r)
-        for w in range(LANES):
-            q[w] += weight[s, w] * r[w] * r[w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _residual(X, y, beta, s, r):  # type: ignore[no-untyped-def]
-    for w in range(LANES):
-        r[w] = y[s, w]
-    for j in range(X.shape[1]):
-        for w in range(LANES):
-            r[w] -= X[s, j] * beta[j, w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _log_dets(v, t, A, ld, la):  # type: ignore[no-untyped-def]
-    """Write ``Σ log(v + τ²)`` and ``log|A|`` from the factor."""
-    for w in range(LANES):
-        ld[w] = 0.0
-        la[w] = 0.0
-    n = v.shape[0]
-    s = 0
-    while s + 4 <= n:  # one logarithm for four maps
-        for w in range(LANES):
-            ld[w] += np.log(
-                ((v[s, w] + t[w]) * (v[s + 1, w] + t[w]))
-                * ((v[s + 2, w] + t[w]) * (v[s + 3, w] + t[w]))
-            )
-        s += 4
-    while s < n:
-        for w in range(LANES):
-            ld[w] += np.log(v[s, w] + t[w])
-        s += 1
-    for j in range(A.shape[0]):
-        for w in range(LANES):
-            la[w] -= 2.0 * np.log(A[j, j, w])
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _moments(X, weight, inverse, q, t):  # type: ignore[no-untyped-def]
     """Write DerSimonian and Laird's τ² from the fit at τ² = 0."""
     n, P = X.shape
     trace = np.zeros(LANES)
     square = weight * weight
     second = np.empty((P, P, LANES))
-    _gram(X, square, second)
+    gram(X, square, second)
     for s in range(n):
         for w in range(LANES):
             trace[w] += weight[s, w]
-    _less_trace(inverse, second, 1.0, trace)
+    less_trace(inverse, second, 1.0, trace)
     for w in range(LANES):
         excess = (q[w] - (n - P)) / trace[w]
         t[w] = 0.0 if excess < 0.0 else excess
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _less_trace(inverse, second, factor, trace):  # type: ignore[no-untyped-def]
-    """Subtract ``factor · tr(A⁻¹ M)``, M given by its lower triangle."""
-    for i in range(inverse.shape[0]):
-        for j in range(i + 1):
-            c = factor if i == j else 2.0 * factor
-            for w in range(LANES):
-                trace[w] -= c * inverse[i, j, w] * second[i, j, w]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -305,7 +214,7 @@ def _paule_mandel(X, y, v, t, weight, A, unit, inverse, beta, q, done):  # type:
     for _ in range(STEPS):
         fall[:] = 0.0
         for s in range(n):
-            _residual(X, y, beta, s, r)
+            residual(X, y, beta, s, r)
             for w in range(LANES):
                 fall[w] += (weight[s, w] * r[w]) ** 2
         working = False
@@ -315,7 +224,7 @@ def _paule_mandel(X, y, v, t, weight, A, unit, inverse, beta, q, done):  # type:
                 t[w] += step
                 done[w] = not step > SETTLED * t[w]
                 working |= not done[w]
-        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        solve(X, y, v, t, weight, A, unit, inverse, beta, q)
         if not working:
             return
 
@@ -334,7 +243,7 @@ def _bracket(  # type: ignore[no-untyped-def]
             for w in range(LANES):
                 beta[j, w] += hat[j, s] * y[s, w]
     for s in range(n):
-        _residual(X, y, beta, s, r)
+        residual(X, y, beta, s, r)
         for w in range(LANES):
             spread[w] += r[w] * r[w] / (n - P)
     best, where = np.full(LANES, np.inf), np.zeros(LANES, dtype=np.int64)
@@ -343,14 +252,14 @@ def _bracket(  # type: ignore[no-untyped-def]
     for g in range(grid.size - 1, -1, -1):
         for w in range(LANES):
             t[w] = grid[g] * spread[w]
-        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
-        _log_dets(v, t, A, ld, la)
+        solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        log_determinants(v, t, A, ld, la)
         for w in range(LANES):
             value = q[w] + ld[w] + (la[w] if method == REML else 0.0)
             if value < best[w]:
                 best[w] = value
                 where[w] = g
-    _slopes(X, y, method, weight, inverse, beta, slope, bend)
+    slopes(X, y, method == REML, weight, inverse, beta, slope, bend)
     for w in range(LANES):
         g = where[w]
         low[w] = grid[max(g - 1, 0)] * spread[w]
@@ -371,8 +280,8 @@ def _newton(X, y, v, method, t, low, high, weight, A, unit, inverse, beta, q, do
             working |= not done[w]
         if not working:
             return
-        _solve(X, y, v, t, weight, A, unit, inverse, beta, q)
-        _slopes(X, y, method, weight, inverse, beta, slope, bend)
+        solve(X, y, v, t, weight, A, unit, inverse, beta, q)
+        slopes(X, y, method == REML, weight, inverse, beta, slope, bend)
         for w in range(LANES):
             if done[w]:
                 continue
@@ -381,50 +290,8 @@ def _newton(X, y, v, method, t, low, high, weight, A, unit, inverse, beta, q, do
             else:
                 low[w] = t[w]
             new = t[w] - slope[w] / bend[w]
+            enough = SETTLED
             if not (bend[w] > 0.0 and new > low[w] and new < high[w]):
-                new = 0.5 * (low[w] + high[w])
-            done[w] = abs(new - t[w]) <= SETTLED * max(new, 1e-6 * high[w])
+                new, enough = 0.5 * (low[w] + high[w]), HALVED
+            done[w] = abs(new - t[w]) <= enough * max(new, 1e-6 * high[w])
             t[w] = new
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _slopes(X, y, method, weight, inverse, beta, slope, bend):  # type: ignore[no-untyped-def]
-    """Write the slope and the bend of the deviance in τ²."""
-    n, P = X.shape
-    second, third = np.empty((P, P, LANES)), np.empty((P, P, LANES))
-    r, along = np.empty(LANES), np.zeros((P, LANES))
-    for w in range(LANES):
-        slope[w] = 0.0
-        bend[w] = 0.0
-    for s in range(n):
-        _residual(X, y, beta, s, r)
-        for w in range(LANES):
-            u = weight[s, w]
-            pull = u * u * r[w]
-            slope[w] += u - pull * r[w]
-            bend[w] += 2.0 * pull * u * r[w] - u * u
-        for j in range(P):
-            for w in range(LANES):
-                along[j, w] += X[s, j] * weight[s, w] * weight[s, w] * r[w]
-    for i in range(P):
-        for j in range(P):
-            for w in range(LANES):
-                bend[w] -= 2.0 * along[i, w] * inverse[i, j, w] * along[j, w]
-    if method != REML:
-        return
-    square = weight * weight
-    _gram(X, square, second)
-    _gram(X, square * weight, third)
-    _less_trace(inverse, second, 1.0, slope)
-    _less_trace(inverse, third, -2.0, bend)
-    half = np.zeros((P, P, LANES))
-    for i in range(P):
-        for j in range(P):
-            for k in range(P):
-                a, b = max(k, j), min(k, j)
-                for w in range(LANES):
-                    half[i, j, w] += inverse[i, k, w] * second[a, b, w]
-    for i in range(P):
-        for j in range(P):
-            for w in range(LANES):
-                bend[w] -= half[i, j, w] * half[j, i, w]

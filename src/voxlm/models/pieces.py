@@ -40,6 +40,57 @@ class Part(Protocol):
 PartT = TypeVar("PartT", bound=Part)
 
 
+class FullRank:
+    """What follows from columns of full rank and coefficients."""
+
+    __slots__ = ()
+
+    X: Floats
+
+    @property
+    def params(self) -> Floats:
+        """Coefficients, shape ``(P, V)``."""
+        raise NotImplementedError
+
+    @property
+    def nobs(self) -> int:
+        """Maps used, n."""
+        return self.X.shape[0]
+
+    @property
+    def df_resid(self) -> float:
+        """Maps less columns."""
+        return float(self.X.shape[0] - self.X.shape[1])
+
+    def effect(self, C: Floats) -> Floats:
+        """Return ``C b``, shape ``(Q, V)``."""
+        effect: Floats = C @ self.params
+        return effect
+
+
+def group_freedom(X: Floats, groups: NDArray[np.int64]) -> Floats:
+    """Return the residual degrees of freedom of each group of maps, ``Σ (1 - h_i)``.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, P)
+        Columns.
+    groups : ndarray of int, shape (n,)
+        0 … G - 1.
+
+    Returns
+    -------
+    ndarray, shape (G,)
+
+    Examples
+    --------
+    >>> group_freedom(np.eye(2)[[0, 0, 0, 1]], np.array([0, 0, 0, 1])).round(12)
+    array([2., 0.])
+    """
+    leverage = np.einsum("np,pn->n", X, np.linalg.pinv(X))
+    return np.maximum(np.bincount(groups, weights=1.0 - leverage), 0.0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces(Generic[PartT]):
     """Fits by pattern.

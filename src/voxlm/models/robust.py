@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from voxlm.errors import DataError
 from voxlm.kernels.robust import BISQUARE, HUBER, RobustFit, fit_robust
+from voxlm.models.pieces import FullRank
 
 Floats = NDArray[np.float64]
 Norm = Literal["huber", "bisquare"]
@@ -20,7 +21,7 @@ NORMS = {"huber": HUBER, "bisquare": BISQUARE}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RobustEstimate:
+class RobustEstimate(FullRank):
     """M-estimates at every voxel.
 
     Parameters
@@ -45,24 +46,9 @@ class RobustEstimate:
         return self.fit.scale**2
 
     @property
-    def nobs(self) -> int:
-        """Maps used, n."""
-        return self.X.shape[0]
-
-    @property
-    def df_resid(self) -> float:
-        """Maps less columns."""
-        return float(self.X.shape[0] - self.X.shape[1])
-
-    @property
     def converged(self) -> NDArray[np.bool_]:
         """Whether the deviance settled within 50 steps, shape ``(V,)``."""
         return self.fit.converged
-
-    def effect(self, C: Floats) -> Floats:
-        """Return ``C b``, shape ``(Q, V)``."""
-        effect: Floats = C @ self.params
-        return effect
 
     def test_parts(self, C: Floats) -> tuple[Floats, float]:
         """Return the covariance of ``C b`` (Huber's first, as RLM), and infinite df, as RLM."""

@@ -1,0 +1,79 @@
+"""What every verb over maps asks first: the design of its formula, and groups of maps.
+
+Axes: N maps, G groups.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from voxlm.bids.maps import Maps
+from voxlm.design.columns import Design
+from voxlm.design.events import rows_text
+from voxlm.design.table import build_table
+from voxlm.errors import DataError, DesignError, did_you_mean
+from voxlm.formula import Schema, parse, resolve_group
+from voxlm.models.patterns import Pattern
+from voxlm.models.pieces import group_freedom
+
+Floats = NDArray[np.float64]
+
+# Leverages of one add up to a whole number to rounding.
+NO_FREEDOM = 1e-8
+
+
+def group_design(formula: str, maps: Maps) -> Design:
+    """Compile a group formula for a table of maps, without opening an image.
+
+    Parameters
+    ----------
+    formula : str
+        R's: ``"effect ~ group * age + (1 | subject)"``.
+    maps : Maps
+        Their table is used.
+
+    Returns
+    -------
+    Design
+    """
+    images = [name for name in (maps.effect, maps.variance) if isinstance(name, str)]
+    frame = maps.table.drop(columns=[name for name in images if name in maps.table])
+    meaning = resolve_group(parse(formula), Schema.table(frame))
+    return build_table(meaning, frame)
+
+
+def forbid_random(design: Design, verb: str) -> None:
+    """Refuse random terms."""
+    if design.random:
+        terms = " + ".join(block.text for block in design.random)
+        raise DesignError(f"{verb} has no random terms, but the formula has {terms}; use lmer")
+
+
+def codes_of(table: pd.DataFrame, column: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return the group of each row by a column, and the groups in the order they appear."""
+    if column not in table:
+        known = [str(name) for name in table.columns]
+        raise DataError(f"{column!r} is not a column of the table; {did_you_mean(column, known)}")
+    codes, levels = pd.factorize(table[column])
+    if (codes < 0).any():
+        missing = rows_text(np.flatnonzero(codes < 0))
+        raise DataError(f"{column} is missing in {missing} of the table; every map has a group")
+    if len(levels) < 2:
+        raise DataError(f"{column} has one level, {levels[0]}; groups need two at least")
+    return codes.astype(np.int64), tuple(str(level) for level in levels)
+
+
+def free_groups(
+    X: Floats, groups: NDArray[np.int64], levels: tuple[str, ...], pattern: Pattern
+) -> bool:
+    """Tell whether every group that is there has residuals of its own; if never, raise."""
+    left = group_freedom(X, groups)
+    short = (left < NO_FREEDOM) & (np.bincount(groups) > 0)
+    if short.any() and pattern.rows.all():
+        raise DesignError(
+            f"variance group {levels[int(np.argmax(short))]} has no residual degrees of freedom of "
+            f"its own: the columns fit its maps exactly; join it to another group"
+        )
+    return not short.any()
