@@ -68,6 +68,7 @@ def lmer(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"subject": np.repeat(list("abcdef"), 3), "time": [0, 1, 2.5] * 6})
     >>> fit = lmer("~ time + (1 | subject)", Maps(table, data=rng.normal(size=(18, 4))))

@@ -53,6 +53,7 @@ def meta(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> rng = np.random.default_rng(0)
     >>> maps = Maps(pd.DataFrame({"age": np.arange(9.0)}), data=rng.normal(size=(9, 4)),
     ...             variance=np.ones((9, 4)))
