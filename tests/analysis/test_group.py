@@ -208,7 +208,6 @@ def test_to_r_runs(tmp_path):
 BAD = [
     (lmer, "~ time", DesignError, "needs a random term"),
     (lmer, "~ (1 + time | subject) + (0 + age | each)", DesignError, "as many levels"),
-    (lmer, "~ (1 + time | subject) + (0 + age | group)", DesignError, "only one factor may have"),
     (lmer, "~ 1 + (1 + flat | subject)", DesignError, "same in every map"),
     (lmer, "~ 1 + (1 + time + age + wave | subject)", DesignError, "coefficients for"),
     (lmer, "~ time + (1 | one)", DesignError, "one has one level"),

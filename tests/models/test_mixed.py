@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from lme4_pinned import MAPS, TABLE, answers, codes, columns
 
-from voxlm.errors import DesignError
 from voxlm.models.mixed import fit_mixed
 from voxlm.models.terms import RandomTerm, lay_out
 
@@ -43,6 +42,10 @@ def terms_of(model):
         "mixed": (
             SLOPES,
             [RandomTerm(SUBJECT, both, "subject", ""), RandomTerm(SITE, ONE, "site", "")],
+        ),
+        "two": (
+            SLOPES,
+            [RandomTerm(SUBJECT, both, "subject", ""), RandomTerm(SITE, both, "site", "")],
         ),
     }[model]
 
@@ -160,7 +163,16 @@ def test_voxels_without_noise_are_nan():
     np.testing.assert_allclose(fit.params[:, 3:], fitted("crossed", True).params[:, 3:], rtol=1e-6)
 
 
-def test_slopes_in_two_factors_are_refused():
-    terms = [RandomTerm(SUBJECT, TIME, "subject", ""), RandomTerm(SITE, TIME, "site", "")]
-    with pytest.raises(DesignError, match="site and subject"):
-        lay_out(columns("group*time"), terms)
+@pytest.mark.parametrize("reml", [True, False])
+def test_slopes_in_two_factors_are_dense_algebra(reml):
+    fit = fitted("two", reml)
+    assert fit.converged.all()
+    found = fit.modes()
+    for v in range(0, MAPS.shape[1], 3):
+        theta = fit.theta[:, v]
+        value, beta, cov, modes = dense("two", theta, MAPS[:, v], reml)
+        np.testing.assert_allclose(fit.deviance[v], value, rtol=EXACT)
+        np.testing.assert_allclose(fit.params[:, v], beta, rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(fit.vcov(np.eye(4))[:, :, v], cov, rtol=1e-8, atol=1e-9)
+        for ours, theirs in zip(found, modes, strict=True):
+            np.testing.assert_allclose(ours[:, :, v], theirs, rtol=1e-7, atol=1e-8)

@@ -1,9 +1,11 @@
 """θ of several random terms at every voxel, by Newton's method on the deviance.
 
 θ are the entries of Λ, as in lme4: the deviance is even in those on the diagonal, so a variance of
-zero is a smooth minimum, not a wall. A grid of starts finds the valley; derivatives are central
-differences of the evaluations themselves; steps are damped until the Hessian is positive and are
-halved until the deviance falls. A θ that can be zero without the deviance rising is zero.
+zero is a smooth minimum, not a wall. A grid that all voxels share finds the valley; derivatives are
+central differences of the evaluations themselves; steps go along the eigenvectors of the Hessian
+with curvatures made positive, and are cut until the deviance falls. A θ that can be zero without
+the deviance rising is zero. What certifies a voxel is measured at the end: the most that any further
+step could gain, and the least curvature; voxels that fail start again from other places.
 
 Axes: D parameters, V voxels, W lanes.
 """
@@ -11,30 +13,28 @@ Axes: D parameters, V voxels, W lanes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.blockdeviance import evaluate, scratch
-from voxlm.kernels.lanes import LANES, backward, forward, load
+from voxlm.kernels.blockgrid import Anchors, anchors, lowest
+from voxlm.kernels.blocksteps import descend, differences, direction, sphere_theta, to_sphere
+from voxlm.kernels.lanes import LANES
 from voxlm.kernels.randomblocks import BlockSums, RandomBlocks
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 BLOCK = 1024
-STARTS = (0.15, 0.7, 2.0)
-STEPS = 60
-DIFFERENCE = 3e-4
-SETTLED = 1e-6  # step of θ at which a voxel is done
-FLAT = 1e-12  # or what the step can gain
-LATE = 20  # steps after which a gain of rounding's size is enough
+STEPS = (14, 14, 28, 28)  # in one kind of coordinates, before the other is tried
 LARGEST = 1.0  # step at most
-HALVINGS = 5
-TINY, LEVEL = 1e-3, 1e-9  # a θ this small is tried at zero; a rise this small is rounding
+TINY, LEVEL = 3e-3, 1e-9  # a θ this small is tried at zero; a rise this small is rounding
+GAIN = 1e-8  # of the deviance, that a certified voxel may still have to gain
+BENT = -1e-4  # relative curvature below which a stationary point is no minimum
+RESTARTS = 6  # times that a voxel without a certificate starts again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +50,16 @@ class BlockFit:
     random_det, fixed_det : ndarray, shape (V,)
         ``log|H|``, and ``log|X'H⁻¹X| - log|X'X|``.
     solution : ndarray, shape (T + P, V)
-        Modes of the other factors over their θ, and the step from least squares to GLS in the
+        Spherical modes of the other terms, and the step from least squares to GLS in the
         orthonormal basis.
-    converged : ndarray of bool, shape (V,)
-        Whether the last step was negligible.
+    gain : ndarray, shape (V,)
+        How far Newton's step could still lower the deviance: the certificate of the first order.
+    curvature : ndarray, shape (V,)
+        The least eigenvalue of the Hessian in θ, over the largest: the certificate of the second
+        order. At a θ of zero the curvature is the slope of the deviance in the variance, so that
+        it is not negative is what Karush, Kuhn and Tucker ask at the boundary.
+    restarts : ndarray of int, shape (V,)
+        How often the voxel started again.
     """
 
     theta: Floats
@@ -61,19 +67,14 @@ class BlockFit:
     random_det: Floats
     fixed_det: Floats
     solution: Floats
-    converged: NDArray[np.bool_]
+    gain: Floats
+    curvature: Floats
+    restarts: Ints
 
-
-def _design(blocks: RandomBlocks) -> tuple[Any, ...]:
-    return (
-        blocks.gram,
-        blocks.meets,
-        blocks.columns,
-        blocks.n_columns,
-        blocks.whole,
-        blocks.places,
-        blocks.other_theta,
-    )
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Whether both certificates hold, shape ``(V,)``."""
+        return (self.gain <= GAIN) & (self.curvature >= BENT)
 
 
 def fit_blocks(blocks: RandomBlocks, sums: BlockSums, reml: bool) -> BlockFit:
@@ -92,300 +93,241 @@ def fit_blocks(blocks: RandomBlocks, sums: BlockSums, reml: bool) -> BlockFit:
     -------
     BlockFit
     """
-    V, D, P = sums.rss.size, blocks.n_theta, blocks.X.shape[1]
-    N = float(blocks.X.shape[0] - reml * P)
-    diagonal = np.isin(np.arange(D), blocks.diagonal)
-    levels = [STARTS if d else (0.0,) for d in diagonal]
-    starts = np.array(list(product(*levels)))
-    out = BlockFit(
-        np.empty((D, V)),
-        np.empty(V),
-        np.empty(V),
-        np.empty(V),
-        np.empty((blocks.whole.shape[0], V)),
-        np.empty(V, dtype=np.bool_),
-    )
+    V, D = sums.rss.size, blocks.n_theta
+    N = float(blocks.X.shape[0] - reml * blocks.X.shape[1])
+    known = anchors(blocks, N, reml)
+    out = _allocate(blocks, V)
+    fresh = np.empty((D, 0))
 
     def work(start: int, stop: int) -> None:
-        here = slice(start, stop)
-        data = (sums.inner[:, here], sums.outer[:, here], sums.rss[here].reshape(1, -1))
-        theta, q, done = out.theta[:, here], out.quadratic[here], out.converged[here]
-        _fit(_design(blocks), *data, N, reml, starts, theta, q, done)
-        dets = (out.random_det[here], out.fixed_det[here])
-        solution = out.solution[:, here]
-        _finish(_design(blocks), *data, N, reml, diagonal, theta, q, *dets, solution, done)
+        _solve(blocks, sums, np.arange(start, stop), N, reml, known, fresh, out)
 
     over_blocks(V, BLOCK, work)
+    for again in range(RESTARTS):
+        lost = np.flatnonzero(~out.converged & np.isfinite(out.quadratic))
+        if lost.size == 0:
+            break
+        out.restarts[lost] += 1
+        _restart(blocks, sums, lost, N, reml, known, out, again)
     return out
 
 
-def block_forms(
-    blocks: RandomBlocks, sums: BlockSums, C: Floats, theta: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return ``C (X'H⁻¹X)⁻¹ C'``, Q and both log determinants at given θ.
+def _allocate(blocks: RandomBlocks, V: int) -> BlockFit:
+    return BlockFit(
+        theta=np.empty((blocks.n_theta, V)),
+        quadratic=np.empty(V),
+        random_det=np.empty(V),
+        fixed_det=np.empty(V),
+        solution=np.empty((blocks.first.size, V)),
+        gain=np.empty(V),
+        curvature=np.empty(V),
+        restarts=np.zeros(V, dtype=np.int64),
+    )
 
-    Parameters
-    ----------
-    blocks, sums
-        The design and the data.
-    C : ndarray, shape (Q, P)
-        Rows over the columns of X.
-    theta : ndarray, shape (D, V)
-        Where.
 
-    Returns
-    -------
-    form : ndarray, shape (Q, Q, V)
-    quadratic, random_det, fixed_det : ndarray, shape (V,)
-    """
-    V, Q = sums.rss.size, C.shape[0]
-    rows = np.ascontiguousarray(C @ blocks.Rinv)
-    form, parts = np.empty((Q, Q, V)), np.empty((3, V))
+def _restart(
+    blocks: RandomBlocks,
+    sums: BlockSums,
+    lost: Ints,
+    N: float,
+    reml: bool,
+    known: Anchors,
+    out: BlockFit,
+    again: int,
+) -> None:
+    """Start voxels again, where they are and then farther away; keep what is lower."""
+    rng = np.random.Generator(np.random.Philox(key=again))
+    size = 0.2 * again  # first a saddle is left along its own directions
+    here = out.theta[:, lost] + size * rng.standard_normal((blocks.n_theta, lost.size))
+    other = _allocate(blocks, lost.size)
+    some = BlockSums(
+        sums.start[:, lost],
+        sums.inner[:, lost],
+        sums.outer[:, lost],
+        sums.rss[lost],
+        sums.spread[lost],
+        sums.shift[lost],
+    )
 
     def work(start: int, stop: int) -> None:
-        here = slice(start, stop)
-        _forms(
-            _design(blocks),
-            sums.inner[:, here],
-            sums.outer[:, here],
-            sums.rss[here].reshape(1, -1),
-            theta[:, here],
-            rows,
-            form[:, :, here],
-            parts[:, here],
+        at = np.arange(start, stop)
+        _solve(blocks, some, at, N, reml, known, np.ascontiguousarray(here[:, at]), other)
+
+    over_blocks(lost.size, BLOCK, work)
+    before, after = (
+        N * np.log(q) + r + reml * f
+        for q, r, f in (
+            (out.quadratic[lost], out.random_det[lost], out.fixed_det[lost]),
+            (other.quadratic, other.random_det, other.fixed_det),
         )
+    )
+    lower = after < before - LEVEL
+    better = lower | ((after <= before + LEVEL) & other.converged)
+    chosen = lost[better]
+    for name in ("theta", "quadratic", "random_det", "fixed_det", "solution", "gain", "curvature"):
+        getattr(out, name)[..., chosen] = getattr(other, name)[..., better]
 
-    over_blocks(V, BLOCK, work)
-    return form, parts[0], parts[1], parts[2]
+
+def _solve(
+    blocks: RandomBlocks,
+    sums: BlockSums,
+    at: Ints,
+    N: float,
+    reml: bool,
+    known: Anchors,
+    start: Floats,
+    out: BlockFit,
+) -> None:
+    """Minimise over a block of voxels, and write what was found."""
+    here = slice(int(at[0]), int(at[-1]) + 1)
+    inner, outer = (np.ascontiguousarray(a[:, here]) for a in (sums.inner, sums.outer))
+    rss = np.ascontiguousarray(sums.rss[here]).reshape(1, -1)
+    data = (inner, outer, rss)
+    none = blocks.sphere[:0]
+    theta, value = np.empty((blocks.n_theta, at.size)), np.empty(at.size)
+    if start.size:
+        theta[:] = start
+    else:
+        places = _begin(blocks.kind_of, blocks.meets, *known_arrays(known), *data)
+        theta[:] = known.theta.T[:, places]
+    diagonal = np.isin(np.arange(blocks.n_theta), blocks.diagonal)
+    settled = np.zeros(at.size, dtype=np.bool_)
+    kinds = [blocks.sphere, none]
+    for sphere, steps in zip(2 * (kinds[::-1] if start.size else kinds), STEPS, strict=True):
+        theta = to_sphere(sphere, theta)
+        _minimise(blocks.design, sphere, *data, N, reml, steps, theta, value, settled)
+        theta = sphere_theta(sphere, theta)
+        if settled.all():
+            break
+    parts, solution = np.empty((5, at.size)), np.empty((blocks.first.size, at.size))
+    _finish(blocks.design, none, *data, N, reml, diagonal, theta, value, parts, solution)
+    out.theta[:, here], out.solution[:, here] = theta, solution
+    names = ("quadratic", "random_det", "fixed_det", "gain", "curvature")
+    for name, values in zip(names, parts, strict=True):
+        getattr(out, name)[here] = values
+
+
+def known_arrays(known: Anchors) -> tuple[Floats, Floats, Floats]:
+    """Return what the compiled search of the grid reads."""
+    return known.middle, known.half, known.factor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _deviance(design, inner, outer, rss, theta, space, N, reml, q, random, fixed, value):  # type: ignore[no-untyped-def]
-    evaluate(design, inner, outer, rss, theta, space, q, random, fixed)
-    for w in range(LANES):
-        value[w] = N * np.log(q[w]) + random[w] + (fixed[w] if reml else 0.0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fit(  # type: ignore[no-untyped-def]
-    design, inner, outer, rss, N, reml, starts, theta_out, q_out, converged
-):
-    """Minimise over a block of voxels: those that still move share lanes, step after step."""
-    V, D, S, T = rss.shape[1], starts.shape[1], design[4].shape[0], design[6].size
-    space = scratch(design[0].shape[1], S)
+def _begin(kind_of, meets, middle, half, factor, inner, outer, rss):  # type: ignore[no-untyped-def]
+    """Return the best point of the grid for every voxel."""
+    V, S, T = rss.shape[1], half.shape[1], outer.shape[0]
+    places = np.zeros(V, dtype=np.int64)
     c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
-    theta, trial = np.empty((D, LANES)), np.empty((D, LANES))
-    value, other, radius = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    q, random, fixed = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    done = np.empty(LANES, dtype=np.bool_)
+    y, f, w = np.empty((meets.shape[1], LANES)), np.empty((S, LANES)), np.empty((S, LANES))
+    best, where = np.empty(LANES), np.zeros(LANES, dtype=np.int64)
+    for at in range(0, V, LANES):
+        some = np.arange(at, min(at + LANES, V))
+        pick(inner, some, c)
+        pick(outer, some, o)
+        pick(rss, some, r)
+        lowest(kind_of, meets, middle, half, factor, c, o, r[0], y, f, w, best, where)
+        for k in range(some.size):
+            places[at + k] = where[k]
+    return places
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _minimise(design, sphere, inner, outer, rss, N, reml, steps, theta_out, value_out, settled):  # type: ignore[no-untyped-def]
+    """Take Newton's steps: voxels that still move share lanes, step after step."""
+    V, D, T = rss.shape[1], theta_out.shape[0], outer.shape[0]
+    space = scratch(design)
+    c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
+    theta, value, radius = np.empty((D, LANES)), np.empty(LANES), np.empty(LANES)
+    done = np.zeros(LANES, dtype=np.bool_)
     reach = np.full(V, LARGEST)
-    for step in range(STEPS + 1):
-        active = np.arange(V) if step == 0 else np.flatnonzero(~converged & np.isfinite(q_out))
+    for step in range(steps):
+        active = np.flatnonzero(~settled)
+        if active.size == 0:
+            break
         for at in range(0, active.size, LANES):
             some = active[at : at + LANES]
-            _pick(inner, some, c)
-            _pick(outer, some, o)
-            _pick(rss, some, r)
-            if step == 0:
-                value[:] = np.inf
-                for s in range(starts.shape[0]):
-                    for k in range(D):
-                        trial[k] = starts[s, k]
-                    _deviance(design, c, o, r[0], trial, space, N, reml, q, random, fixed, other)
-                    _keep_better(theta, trial, value, other, s == 0, 0.0)
-                done[:] = False
-                radius[:] = LARGEST
-            else:
-                _pick(theta_out, some, theta)
-                for w in range(LANES):
-                    v = some[w] if w < some.size else some[0]
-                    value[w], radius[w] = q_out[v], reach[v]
-                late = step > LATE
-                _newton(design, c, o, r[0], space, N, reml, late, theta, value, radius, done)
+            pick(inner, some, c)
+            pick(outer, some, o)
+            pick(rss, some, r)
+            pick(theta_out, some, theta)
+            for w in range(LANES):
+                radius[w] = reach[some[w] if w < some.size else some[0]]
+            descend(design, sphere, c, o, r[0], space, N, reml, step, theta, value, radius, done)
             for w in range(some.size):
                 theta_out[:, some[w]] = theta[:, w]
-                q_out[some[w]] = value[w]
+                value_out[some[w]] = value[w]
                 reach[some[w]] = radius[w]
-                converged[some[w]] = done[w]
+                settled[some[w]] = done[w] or not np.isfinite(value[w])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _finish(  # type: ignore[no-untyped-def]
-    design, inner, outer, rss, N, reml, diagonal,
-    theta_out, q_out, random_out, fixed_out, solution, converged,
-):  # fmt: skip
-    """Set to zero what can be, and write the last evaluation; ``q_out`` comes as the deviance."""
-    V, D, S, T = rss.shape[1], diagonal.size, design[4].shape[0], design[6].size
-    space = scratch(design[0].shape[1], S)
+    design, sphere, inner, outer, rss, N, reml, diagonal, theta_out, value_out, parts, solution
+):
+    """Set to zero what can be; write the last evaluation and the certificates."""
+    V, D, T = rss.shape[1], theta_out.shape[0], outer.shape[0]
+    space = scratch(design)
     c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
     theta, trial = np.empty((D, LANES)), np.empty((D, LANES))
-    before, other, value = np.empty((1, LANES)), np.empty(LANES), np.empty(LANES)
+    other, value = np.empty(LANES), np.empty(LANES)
     q, random, fixed = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    g, H, move = np.empty((D, LANES)), np.empty((D, D, LANES)), np.empty(D)
     for at in range(0, V, LANES):
-        n = min(LANES, V - at)
-        load(inner, at, n, c)
-        load(outer, at, n, o)
-        load(rss, at, n, r)
-        load(theta_out, at, n, theta)
-        load(q_out.reshape(1, -1), at, n, before)
-        value[:] = before[0]
+        some = np.arange(at, min(at + LANES, V))
+        pick(inner, some, c)
+        pick(outer, some, o)
+        pick(rss, some, r)
+        pick(theta_out, some, theta)
+        for w in range(LANES):
+            value[w] = value_out[some[w] if w < some.size else some[0]]
         for k in range(D):
-            if diagonal[k]:
+            if diagonal[k] and np.abs(theta[k]).min() < TINY:
                 trial[:] = theta
                 for w in range(LANES):
                     if abs(theta[k, w]) < TINY:
                         trial[k, w] = 0.0
-                _deviance(design, c, o, r[0], trial, space, N, reml, q, random, fixed, other)
-                _keep_better(theta, trial, value, other, False, LEVEL)
-        _deviance(design, c, o, r[0], theta, space, N, reml, q, random, fixed, value)
-        backward(space[3], space[4])
-        for w in range(n):
-            good = np.isfinite(value[w])
-            for k in range(D):
-                theta_out[k, at + w] = theta[k, w] if good else np.nan
-            q_out[at + w] = q[w] if good else np.nan
-            random_out[at + w] = random[w]
-            fixed_out[at + w] = fixed[w]
-            for i in range(S):
-                solution[i, at + w] = space[4][i, w] if good else np.nan
-            converged[at + w] &= good
+                evaluate(design, c, o, r[0], trial, space, q, random, fixed)
+                for w in range(LANES):
+                    other[w] = N * np.log(q[w]) + random[w] + (fixed[w] if reml else 0.0)
+                    if other[w] <= value[w] + LEVEL:
+                        value[w] = min(value[w], other[w])
+                        theta[k, w] = trial[k, w]
+        evaluate(design, c, o, r[0], theta, space, q, random, fixed)
+        for w in range(LANES):
+            value[w] = N * np.log(q[w]) + random[w] + (fixed[w] if reml else 0.0)
+        _write(design, space, theta, q, random, fixed, value, some, theta_out, parts, solution)
+        differences(design, sphere, c, o, r[0], space, N, reml, theta, value, g, H)
+        for w in range(some.size):
+            parts[3, some[w]], parts[4, some[w]] = np.nan, np.nan
+            if np.isfinite(value[w]):
+                _, gain, bend = direction(g[:, w], H[:, :, w], 1.0, move)
+                parts[3, some[w]], parts[4, some[w]] = gain, bend
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write(design, space, theta, q, random, fixed, value, some, theta_out, parts, solution):  # type: ignore[no-untyped-def]
+    """Write an evaluation to its voxels; NaN where the deviance is not finite."""
+    F, f, first = space[5], space[6], design[8]
+    for i in range(first.size - 1, -1, -1):
+        for w in range(LANES):
+            f[i, w] *= F[i, i, w]
+        for j in range(first[i], i):
+            for w in range(LANES):
+                f[j, w] -= F[i, j, w] * f[i, w]
+    for w in range(some.size):
+        good = np.isfinite(value[w])
+        for k in range(theta.shape[0]):
+            theta_out[k, some[w]] = theta[k, w] if good else np.nan
+        parts[0, some[w]] = q[w] if good else np.nan
+        parts[1, some[w]] = random[w]
+        parts[2, some[w]] = fixed[w]
+        for i in range(first.size):
+            solution[i, some[w]] = f[i, w] if good else np.nan
 
 
 @njit(cache=True, nogil=True)
-def _pick(source, voxels, lanes):  # type: ignore[no-untyped-def]
+def pick(source, voxels, lanes):  # type: ignore[no-untyped-def]
     """Copy some voxels into the lanes; spare lanes repeat the first."""
     for i in range(source.shape[0]):
         for w in range(LANES):
             lanes[i, w] = source[i, voxels[w] if w < voxels.size else voxels[0]]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _keep_better(theta, trial, value, other, first, slack):  # type: ignore[no-untyped-def]
-    for w in range(LANES):
-        if first or other[w] <= value[w] + slack:
-            value[w] = min(other[w], value[w]) if slack else other[w]
-            for k in range(theta.shape[0]):
-                theta[k, w] = trial[k, w]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _differences(design, c, o, r, space, N, reml, theta, value, g, H):  # type: ignore[no-untyped-def]
-    """Write gradient and Hessian by central differences."""
-    D = theta.shape[0]
-    h = DIFFERENCE
-    trial = theta.copy()
-    q, random, fixed = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    up, down = np.empty((D, LANES)), np.empty((D, LANES))
-    both = np.empty((2, LANES))
-    for k in range(D):
-        trial[k] = theta[k] + h
-        _deviance(design, c, o, r, trial, space, N, reml, q, random, fixed, up[k])
-        trial[k] = theta[k] - h
-        _deviance(design, c, o, r, trial, space, N, reml, q, random, fixed, down[k])
-        trial[k] = theta[k]
-        for w in range(LANES):
-            g[k, w] = (up[k, w] - down[k, w]) / (2.0 * h)
-            H[k, k, w] = (up[k, w] + down[k, w] - 2.0 * value[w]) / (h * h)
-    for k in range(D):
-        for j in range(k):
-            for sign in range(2):
-                s = h if sign == 0 else -h
-                trial[k] = theta[k] + s
-                trial[j] = theta[j] + s
-                _deviance(design, c, o, r, trial, space, N, reml, q, random, fixed, both[sign])
-                trial[k] = theta[k]
-                trial[j] = theta[j]
-            for w in range(LANES):
-                near = up[k, w] + down[k, w] + up[j, w] + down[j, w] - 2.0 * value[w]
-                H[k, j, w] = (both[0, w] + both[1, w] - near) / (2.0 * h * h)
-                H[j, k, w] = H[k, j, w]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _newton(design, c, o, r, space, N, reml, late, theta, value, radius, done):  # type: ignore[no-untyped-def]
-    """Take one damped Newton step; tell the lanes for which it was the last."""
-    D = theta.shape[0]
-    g, H, move = np.empty((D, LANES)), np.empty((D, D, LANES)), np.empty((D, LANES))
-    trial, other = np.empty((D, LANES)), np.empty(LANES)
-    q, random, fixed = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    free, fall = np.empty(LANES), np.empty(LANES)
-    pending = np.ones(LANES, dtype=np.bool_)
-    _differences(design, c, o, r, space, N, reml, theta, value, g, H)
-    for w in range(LANES):
-        done[w] = False
-        free[w], fall[w] = _direction(g[:, w], H[:, :, w], radius[w], move[:, w])
-    for _ in range(HALVINGS):
-        for k in range(D):
-            for w in range(LANES):
-                trial[k, w] = theta[k, w] + move[k, w] if pending[w] else theta[k, w]
-        _deviance(design, c, o, r, trial, space, N, reml, q, random, fixed, other)
-        for w in range(LANES):
-            if not pending[w]:
-                continue
-            # next to the minimum the deviance no longer tells: the derivatives do
-            near = free[w] < SETTLED or fall[w] < (LEVEL if late else FLAT)
-            if other[w] <= value[w] + (LEVEL if near else 0.0):
-                for k in range(D):
-                    theta[k, w] = trial[k, w]
-                value[w] = other[w]
-                radius[w] = min(LARGEST, 2.0 * radius[w])
-                done[w] = near
-                pending[w] = False
-            else:
-                for k in range(D):
-                    move[k, w] *= 0.3
-                radius[w] = 0.3 * min(radius[w], free[w])
-        if not pending.any():
-            break
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _direction(g, H, radius, move):  # type: ignore[no-untyped-def]
-    """Write Newton's step, eigenvalues made positive and cut to the radius.
-
-    Returns the length it would have uncut, and what it would gain.
-    """
-    values, turn = np.linalg.eigh(H.copy())
-    floor = 1e-6 * max(np.abs(values).max(), 1e-6)
-    along = turn.T @ g.copy()
-    for k in range(g.size):
-        along[k] /= max(abs(values[k]), floor)
-    step = turn @ along
-    size = np.abs(step).max()
-    for k in range(g.size):
-        move[k] = -step[k] * min(1.0, radius / size if size > 0.0 else 1.0)
-    gain = 0.0
-    for k in range(g.size):
-        gain += 0.5 * abs(step[k] * g[k])
-    return size, gain
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _forms(design, inner, outer, rss, theta, rows, form, parts):  # type: ignore[no-untyped-def]
-    """Write forms, Q and log determinants of LANES voxels at a time."""
-    S, T, Q = design[4].shape[0], design[6].size, rows.shape[0]
-    P, D = S - T, theta.shape[0]
-    space = scratch(design[0].shape[1], S)
-    c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
-    th, out = np.empty((D, LANES)), np.empty((3, LANES))
-    z = np.empty((Q, P, LANES))
-    for at in range(0, rss.shape[1], LANES):
-        n = min(LANES, rss.shape[1] - at)
-        load(inner, at, n, c)
-        load(outer, at, n, o)
-        load(rss, at, n, r)
-        load(theta, at, n, th)
-        evaluate(design, c, o, r[0], th, space, out[0], out[1], out[2])
-        parts[:, at : at + n] = out[:, :n]
-        L = space[3][T:, T:]
-        for a in range(Q):
-            for i in range(P):
-                z[a, i] = rows[a, i]
-            forward(L, z[a])
-            for b in range(a + 1):
-                for w in range(n):
-                    total = 0.0
-                    for i in range(P):
-                        total += z[a, i, w] * z[b, i, w]
-                    form[a, b, at + w] = total
-                    form[b, a, at + w] = total

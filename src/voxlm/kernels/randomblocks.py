@@ -2,12 +2,12 @@ r"""What the design alone says about several random terms, and what is kept of t
 
 ``Var(y) = σ² (I + Z_g D Z_g' + Σ_k λ_k² Z_k Z_k')``. One grouping factor, the one with most groups,
 has q coefficients a group, ``D = Λ Λ'``: its part of the variance is block diagonal and is inverted
-group by group. The other factors are intercepts of few levels, T in all; they are carried as extra
-columns ``W = [Z_t, Q]``, so one Cholesky factor of size T + P ends every evaluation. Nested factors
-are those whose columns meet few groups: only the columns that a group meets are worked on.
+group by group, groups with the same ``Z_i'Z_i`` at once. The other terms have T coefficients in
+all; they are carried as extra columns ``W = [Z_t, Q]``, so one Cholesky factor of size T + P ends
+every evaluation. Where factors are nested most of it is zero, and only its envelope is worked on.
 
-Axes: n rows, m groups, q coefficients, T levels of the other factors, P columns, V voxels, D
-parameters θ.
+Axes: n rows, m groups, K kinds of groups, q coefficients, T coefficients of the other terms, P
+columns, S = T + P, E entries of the factor, V voxels, D parameters θ.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ Ints = NDArray[np.int64]
 
 CACHE = 2_500_000
 NARROWEST, WIDEST = 64, 1024
+SAME = 13  # decimals to which two groups' products have to agree to be of one kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,21 +44,25 @@ class RandomBlocks:
     places : ndarray of int, shape (q, q)
         Entry (a, b), b <= a: which θ the entry of Λ is; -1 where it is 0.
     others : ndarray, shape (n, T)
-        Indicators of the levels of the other factors.
-    other_theta : ndarray of int, shape (T,)
-        Which θ belongs to each of them.
+        Columns of the other terms, level by level.
+    links : ndarray of int, shape (T, 1 or more)
+        Column t becomes the sum over o of θ[links[t, o]] times column t + o; -1 is nothing.
     n_theta : int
         D.
     Q, R, Rinv : ndarray, shapes (n, P), (P, P), (P, P)
         X = QR, and the inverse of R.
-    gram : ndarray, shape (m, q, q)
-        ``Z_i'Z_i``.
-    meets : ndarray, shape (m, q, T + P)
-        ``Z_i'W_i``.
-    columns, n_columns : ndarray of int, shapes (m, T + P), (m,)
-        The columns of W that each group meets, and how many.
-    whole : ndarray, shape (T + P, T + P)
-        ``W'W``.
+    kinds, kind_of, members : ndarray, shapes (K, q, q), (m,), (K,)
+        The different ``Z_i'Z_i``, which each group has, and how many have each.
+    meets : ndarray, shape (S, m·q)
+        ``W'Z_g``.
+    rows, columns : ndarray of int, shape (E,)
+        The entries of ``W'W``'s lower triangle that any θ makes other than 0.
+    base : ndarray, shape (E,)
+        Those of ``W'W``.
+    pull : ndarray, shape (E, K·q(q+1)/2)
+        What each entry of the kinds' q × q matrices, lower triangle by rows, takes off them.
+    first : ndarray of int, shape (S,)
+        The first column of each row of the envelope.
     constant : ndarray, shape (P,), or None
         Weights that make the constant of the columns; None where it is not in their span.
     """
@@ -67,22 +72,57 @@ class RandomBlocks:
     Z: Floats
     places: Ints
     others: Floats
-    other_theta: Ints
+    links: Ints
     n_theta: int
     Q: Floats
     R: Floats
     Rinv: Floats
-    gram: Floats
+    kinds: Floats
+    kind_of: Ints
+    members: Floats
     meets: Floats
+    rows: Ints
     columns: Ints
-    n_columns: Ints
-    whole: Floats
+    base: Floats
+    pull: Floats
+    first: Ints
     constant: Floats | None
 
     @property
     def diagonal(self) -> Ints:
         """The θ that are standard deviations rather than correlations: zero is their boundary."""
-        return np.unique(np.concatenate([np.diag(self.places), self.other_theta]))
+        return np.unique(np.concatenate([np.diag(self.places), self.links[:, 0]]))
+
+    @property
+    def sphere(self) -> Ints:
+        """The θ of each row of Λ that has several: the diagonal one, then the others; -1 fills."""
+        rows = {int(r[a]): r[:a] for a, r in enumerate(self.places)}
+        for t, link in enumerate(self.links):
+            for o in np.flatnonzero(link[1:] >= 0) + 1:
+                row = rows.setdefault(int(self.links[t + o, 0]), np.empty(0, dtype=np.int64))
+                if link[o] not in row:
+                    rows[int(self.links[t + o, 0])] = np.append(row, link[o])
+        found = [[k, *row[row >= 0]] for k, row in rows.items() if (row >= 0).any()]
+        widest = max(map(len, found), default=1)
+        filled = [row + [-1] * (widest - len(row)) for row in found]
+        return np.array(filled, dtype=np.int64).reshape(len(found), widest)
+
+    @property
+    def design(self) -> tuple[Any, ...]:
+        """What the compiled functions read."""
+        return (
+            self.kinds,
+            self.kind_of,
+            self.members,
+            self.meets,
+            self.rows,
+            self.columns,
+            self.base,
+            self.pull,
+            self.first,
+            self.places,
+            self.links,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,13 +156,13 @@ class BlockSums:
 
 
 def random_blocks(
-    X: Floats, groups: Ints, Z: Floats, places: Ints, others: Floats, other_theta: Ints
+    X: Floats, groups: Ints, Z: Floats, places: Ints, others: Floats, links: Ints
 ) -> RandomBlocks:
     """Compute the design-only products of several random terms.
 
     Parameters
     ----------
-    X, groups, Z, places, others, other_theta
+    X, groups, Z, places, others, links
         As in :class:`RandomBlocks`.
 
     Returns
@@ -132,10 +172,11 @@ def random_blocks(
     Examples
     --------
     >>> codes = np.repeat(np.arange(3), 2)
-    >>> none = np.empty((6, 0)), np.empty(0, dtype=np.int64)
+    >>> none = np.empty((6, 0)), np.empty((0, 1), dtype=np.int64)
     >>> one = np.ones((6, 1))
-    >>> random_blocks(one, codes, one, np.zeros((1, 1), dtype=np.int64), *none).gram.ravel()
-    array([2., 2., 2.])
+    >>> blocks = random_blocks(one, codes, one, np.zeros((1, 1), dtype=np.int64), *none)
+    >>> blocks.kinds.ravel(), blocks.members
+    (array([2.]), array([3.]))
     """
     Q, R = qr(X, mode="economic")
     Rinv = solve_triangular(R, np.eye(X.shape[1]))
@@ -144,30 +185,75 @@ def random_blocks(
     gram, meets = np.zeros((m, q, q)), np.zeros((m, q, W.shape[1]))
     np.add.at(gram, groups, Z[:, :, None] * Z[:, None, :])
     np.add.at(meets, groups, Z[:, :, None] * W[:, None, :])
-    met = np.any(meets != 0, axis=1)
-    met[:, others.shape[1] :] = True
-    n_columns = met.sum(axis=1)
-    columns = np.argsort(~met, axis=1, kind="stable")
+    kinds, kind_of = _kinds(gram)
+    whole = W.T @ W
+    pattern = _pattern(whole, meets, links)
+    rows, columns = np.nonzero(np.tril(pattern))
     inside = Q.sum(axis=0)
     spans = np.abs(1.0 - Q @ inside).max() < 1e-9
     return RandomBlocks(
         X=X,
         groups=np.ascontiguousarray(groups, dtype=np.int64),
         Z=np.ascontiguousarray(Z),
-        places=np.asarray(places, dtype=np.int64),
+        places=np.ascontiguousarray(places, dtype=np.int64),
         others=np.ascontiguousarray(others),
-        other_theta=np.asarray(other_theta, dtype=np.int64),
-        n_theta=int(max(places.max(), other_theta.max(initial=-1))) + 1,
+        links=np.ascontiguousarray(links, dtype=np.int64),
+        n_theta=int(max(places.max(), links.max(initial=-1))) + 1,
         Q=np.ascontiguousarray(Q),
         R=R,
         Rinv=Rinv,
-        gram=gram,
-        meets=meets,
+        kinds=kinds,
+        kind_of=kind_of,
+        members=np.bincount(kind_of).astype(np.float64),
+        meets=np.ascontiguousarray(meets.transpose(2, 0, 1).reshape(W.shape[1], m * q)),
+        rows=rows.astype(np.int64),
         columns=columns.astype(np.int64),
-        n_columns=n_columns.astype(np.int64),
-        whole=W.T @ W,
+        base=np.ascontiguousarray(whole[rows, columns]),
+        pull=_pulls(meets, kind_of, len(kinds), rows, columns),
+        first=np.argmax(pattern, axis=1).astype(np.int64),
         constant=Rinv @ inside if spans else None,
     )
+
+
+def _kinds(gram: Floats) -> tuple[Floats, Ints]:
+    """Return the different matrices among ``Z_i'Z_i``, and which each group has."""
+    m, q = gram.shape[:2]
+    scale = np.abs(gram).max(initial=1.0)
+    flat = np.round(gram.reshape(m, q * q) / scale, SAME)
+    _, some, kind_of = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+    return np.ascontiguousarray(gram[some]), kind_of.ravel().astype(np.int64)
+
+
+def _pattern(whole: Floats, meets: Floats, links: Ints) -> NDArray[np.bool_]:
+    """Tell which entries of the matrix of size S some θ makes other than 0."""
+    met = np.any(meets != 0, axis=1).astype(np.float64)
+    found = (met.T @ met + np.abs(whole)) > 0
+    T, S = links.shape[0], whole.shape[0]
+    found[T:] = found[:, T:] = True
+    # Coefficients of one level mix: what one of them meets, all meet.
+    head = np.arange(S)
+    for t in range(T):
+        for o in np.flatnonzero(links[t, 1:] >= 0) + 1:
+            head[t + o] = min(head[t + o], head[t])
+    together = np.equal.outer(head, np.unique(head)).astype(np.float64)
+    return np.asarray(together @ (together.T @ found @ together) @ together.T > 0)
+
+
+def _pulls(meets: Floats, kind_of: Ints, K: int, rows: Ints, columns: Ints) -> Floats:
+    """Return what each entry of a kind's q × q matrix takes off each entry of ``W'W``."""
+    q = meets.shape[1]
+    half = q * (q + 1) // 2
+    out = np.zeros((rows.size, K, half))
+    for k in range(K):
+        some = meets[kind_of == k]
+        at = 0
+        for a in range(q):
+            for b in range(a + 1):
+                both = some[:, a].T @ some[:, b]
+                both = both if a == b else both + both.T
+                out[:, k, at] = both[rows, columns]
+                at += 1
+    return out.reshape(rows.size, K * half)
 
 
 def reduce_blocks(blocks: RandomBlocks, data: NDArray[Any]) -> BlockSums:
@@ -185,7 +271,8 @@ def reduce_blocks(blocks: RandomBlocks, data: NDArray[Any]) -> BlockSums:
     BlockSums
     """
     n, V = data.shape
-    m, q = blocks.gram.shape[:2]
+    q = blocks.Z.shape[1]
+    m = blocks.kind_of.size
     out = BlockSums(
         np.empty((blocks.X.shape[1], V)),
         np.empty((m * q, V)),

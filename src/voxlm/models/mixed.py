@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.kernels.blockfit import BlockFit, block_forms, fit_blocks
+from voxlm.kernels.blockfit import BlockFit, fit_blocks
+from voxlm.kernels.blockforms import BlockForms, block_forms
 from voxlm.kernels.randomblocks import BlockSums, reduce_blocks
 from voxlm.models.satterthwaite import joint_df
+from voxlm.models.surface import Point, around, slope, uncertainty
 from voxlm.models.terms import Layout
 
 Floats = NDArray[np.float64]
 
 ROUNDING = 8.0 * np.finfo(np.float64).eps
-# Step of θ for derivatives: what is cut off is of its fourth power, after extrapolation.
-STEP = 4e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,7 @@ class MixedEstimate:
     def params(self) -> Floats:
         """Fixed effects, shape ``(P, V)``."""
         blocks = self.layout.blocks
-        step = self.fit.solution[blocks.others.shape[1] :]
+        step = self.fit.solution[blocks.links.shape[0] :]
         return self.sums.level(blocks) + blocks.Rinv @ step
 
     @property
@@ -69,30 +68,28 @@ class MixedEstimate:
         """lme4's θ, term by term in the order of the formula, shape ``(D, V)``."""
         theta = self.fit.theta * self.layout.scale[:, None]
         signs = np.ones_like(theta)
-        for places, q in self._triangles():
-            at = 0
-            for b in range(q):
-                column = places[at : at + q - b]
-                signs[column] = np.where(theta[column[0]] < 0, -1.0, 1.0)
-                at += q - b
+        for k, places in enumerate(self.layout.theta):
+            _, column = self.layout.places(k)
+            for b in range(self.layout.widths[k]):
+                inside = places[column == b]
+                signs[inside] = np.where(theta[inside[0]] < 0, -1.0, 1.0)
         return theta * signs
 
-    def _triangles(self) -> list[tuple[NDArray[np.int64], int]]:
-        return [
-            (places, int((np.sqrt(8 * places.size + 1) - 1) / 2)) for places in self.layout.theta
-        ]
+    @cached_property
+    def covariances(self) -> list[Floats]:
+        """Covariance matrix of each term's coefficients, term by term, ``(q, q, V)``."""
+        found = []
+        for k, places in enumerate(self.layout.theta):
+            q = self.layout.widths[k]
+            root = np.zeros((q, q, self.theta.shape[1]))
+            root[self.layout.places(k)] = self.theta[places]
+            found.append(np.einsum("abv,cbv->acv", root, root) * self.scale)
+        return found
 
     @property
     def components(self) -> Floats:
         """Variances of the random coefficients, term by term, shape ``(K, V)``."""
-        rows = []
-        for places, q in self._triangles():
-            root = np.zeros((q, q, self.theta.shape[1]))
-            root[tuple(zip(*[(a, b) for b in range(q) for a in range(b, q)], strict=True))] = (
-                self.theta[places]
-            )
-            rows += [np.einsum("bv,bv->v", root[a], root[a]) for a in range(q)]
-        return np.stack(rows) * self.scale
+        return np.concatenate([np.einsum("aav->av", cov) for cov in self.covariances])
 
     @property
     def deviance(self) -> Floats:
@@ -131,6 +128,27 @@ class MixedEstimate:
         """Whether a standard deviation in θ is exactly 0, shape ``(V,)``."""
         return np.asarray((self.fit.theta[self.layout.blocks.diagonal] == 0.0).any(axis=0))
 
+    @property
+    def inner_theta(self) -> Floats:
+        """θ of the scaled columns, shape ``(D, V)``."""
+        return self.fit.theta
+
+    def point(self, theta: Floats, C: Floats, joint: bool = True) -> Point:
+        """Evaluate at other θ of the scaled columns."""
+        blocks = self.layout.blocks
+        found = self._forms(theta, C, joint)
+        T = blocks.links.shape[0]
+        effect = self._rows(C) @ blocks.Rinv @ found.solution[T:]
+        return Point(effect, found.form, found.quadratic, found.random_det, found.fixed_det)
+
+    def _rows(self, C: Floats) -> Floats:
+        """Let a row of one zero stand for no contrast at all."""
+        P = self.layout.blocks.X.shape[1]
+        return C if C.shape[1] == P else np.zeros((1, P))
+
+    def _forms(self, theta: Floats, C: Floats, joint: bool = True) -> BlockForms:
+        return block_forms(self.layout.blocks, self.sums, self._rows(C), theta, joint)
+
     def effect(self, C: Floats) -> Floats:
         """Return ``C b``, shape ``(Q, V)``."""
         effect: Floats = C @ self.params
@@ -138,31 +156,28 @@ class MixedEstimate:
 
     def vcov(self, C: Floats) -> Floats:
         """Return the GLS covariance of ``C b``, shape ``(Q, Q, V)``."""
-        return block_forms(self.layout.blocks, self.sums, C, self.fit.theta)[0] * self.scale
+        return self._forms(self.fit.theta, C).form * self.scale
 
     def bse(self) -> Floats:
         """Return the standard errors of ``params``, shape ``(P, V)``."""
-        return np.sqrt(np.einsum("ppv->pv", self.vcov(np.eye(self.params.shape[0]))))
+        form = self._forms(self.fit.theta, np.eye(self.params.shape[0]), False).form
+        return np.sqrt(form * self.scale)
 
     def test_parts(self, C: Floats) -> tuple[Floats, Floats]:
         """Return the covariance of ``C b``, ``(Q, Q, V)``, and Satterthwaite's df, ``(V,)``."""
-        forms = self._along(C)
-        form = block_forms(self.layout.blocks, self.sums, C, self.fit.theta)[0]
-        steep = [_slope([f[0] for f in four]) * self.scale for four in forms]
+        form = self._forms(self.fit.theta, C).form
+        steep = [slope([p.form for p in four]) * self.scale for four in around(self, C)]
         cov = form * self.scale
         return cov, joint_df(cov, np.stack([*steep, form]), self._single)
 
-    def _along(self, C: Floats) -> list[list[tuple[Floats, ...]]]:
-        """Evaluate at one and two steps up and down along every θ."""
-        found = []
-        for k in range(self.fit.theta.shape[0]):
-            four: list[tuple[Floats, ...]] = []
-            for size in (STEP, -STEP, 2 * STEP, -2 * STEP):
-                theta = self.fit.theta.copy()
-                theta[k] += size
-                four.append(block_forms(self.layout.blocks, self.sums, C, theta))
-            found.append(four)
-        return found
+    def each(self, C: Floats) -> tuple[Floats, Floats]:
+        """Return the variance of every row of ``C b`` and its df, each ``(Q, V)``."""
+        form = self._forms(self.fit.theta, C, False).form
+        along = around(self, C, False)
+        steep = [slope([p.form for p in four]) * self.scale for four in along]
+        slopes = np.stack([*steep, form])
+        df = [self._single(form[q] * self.scale, slopes[:, q]) for q in range(C.shape[0])]
+        return form * self.scale, np.stack(df)
 
     def _single(self, variance: Floats, steep: Floats) -> Floats:
         """Return 2 f² / Var(f) for a variance f with its slopes in θ and σ²."""
@@ -172,107 +187,49 @@ class MixedEstimate:
 
     @cached_property
     def _uncertainty(self) -> Floats:
-        """Covariance of θ and σ²: twice the inverse of the deviance's Hessian."""
-        D, V = self.fit.theta.shape
-        s2, N = self.scale, self.weight
-        none = np.zeros((1, self.params.shape[0]))
-        at = block_forms(self.layout.blocks, self.sums, none, self.fit.theta)
-        along = self._along(none)
-        H = np.empty((D + 1, D + 1, V))
-        for k in range(D):
-            slope, bend = self._parts(along[k], at)
-            H[k, k] = bend[0] / s2 + bend[1]
-            H[k, D] = H[D, k] = -slope / s2**2
-        for k, j in combinations(range(D), 2):
-            H[k, j] = H[j, k] = self._mixed(k, j, along, at, none)
-        H[D, D] = N / s2**2
-        good = np.isfinite(H).all(axis=(0, 1))
-        safe = np.moveaxis(np.where(good, H, np.eye(D + 1)[:, :, None]), 2, 0)
-        inverse = 2.0 * np.moveaxis(np.linalg.inv(safe), 0, 2)
-        return np.where(good, inverse, np.nan)
-
-    def _value(self, parts: tuple[Floats, ...]) -> Floats:
-        """Deviance at the fitted σ², up to a constant."""
-        return parts[1] / self.scale + parts[2] + self.reml * parts[3]
-
-    def _parts(
-        self, four: list[tuple[Floats, ...]], at: tuple[Floats, ...]
-    ) -> tuple[Floats, tuple[Floats, Floats]]:
-        """Return the slope of Q, and the bends of Q and of the log determinants."""
-        slope = _slope([f[1] for f in four])
-        det = [f[2] + self.reml * f[3] for f in four]
-        return slope, (
-            _bend([f[1] for f in four], at[1]),
-            _bend(det, at[2] + self.reml * at[3]),
-        )
-
-    def _mixed(
-        self,
-        k: int,
-        j: int,
-        along: list[list[tuple[Floats, ...]]],
-        at: tuple[Floats, ...],
-        none: Floats,
-    ) -> Floats:
-        """Return the mixed derivative in two θ."""
-        found = []
-        for times in (1, 2):
-            h = times * STEP
-            total = 2.0 * self._value(at)
-            for sign in (1, -1):
-                theta = self.fit.theta.copy()
-                theta[[k, j]] += sign * h
-                both = block_forms(self.layout.blocks, self.sums, none, theta)
-                total = total + self._value(both)
-            for four in (along[k], along[j]):
-                for parts in four[2 * (times - 1) : 2 * times]:
-                    total = total - self._value(parts)
-            found.append(total / (2.0 * h * h))
-        return (4.0 * found[0] - found[1]) / 3.0
+        return uncertainty(self, around(self, np.zeros((1, 1)), False))
 
     def modes(self, data: NDArray[Any] | None = None) -> list[Floats]:
         """Return the conditional modes, term by term, each ``(groups, q, V)``."""
         del data  # the statistics kept are enough
         blocks, layout = self.layout.blocks, self.layout
-        T = blocks.others.shape[1]
+        T = blocks.links.shape[0]
         solution = self.fit.solution.copy()
-        solution[:T] *= self.fit.theta[blocks.other_theta]
-        m, q = blocks.gram.shape[:2]
-        V = solution.shape[1]
-        root = np.zeros((V, q, q))
-        for a in range(q):
-            for b in range(a + 1):
-                if blocks.places[a, b] >= 0:
-                    root[:, a, b] = self.fit.theta[blocks.places[a, b]]
-        inner = np.empty((m, q, V))
-        for i in range(m):
-            left = self.sums.inner[i * q : (i + 1) * q] - blocks.meets[i] @ solution
-            right = np.einsum("vab,av->vb", root, left)
-            small = np.eye(q) + np.swapaxes(root, 1, 2) @ blocks.gram[i] @ root
-            u = np.linalg.solve(small, right[:, :, None])
-            inner[i] = (root @ u)[:, :, 0].T
+        solution[:T] = 0.0
+        for t, o in zip(*np.nonzero(blocks.links >= 0), strict=True):
+            solution[t + o] += self.fit.theta[blocks.links[t, o]] * self.fit.solution[t]
+        inner = self._inner_modes(solution)
         found = []
-        for k, (first, (_, width)) in enumerate(zip(layout.first, self._triangles(), strict=True)):
+        for k, first in enumerate(layout.first):
+            width, count = layout.widths[k], layout.levels[k].size
+            scale = layout.scale[layout.theta[k][:width]]
             if k in layout.main:
-                scale = layout.scale[layout.theta[k][:width]]
                 found.append(inner[:, first : first + width] * scale[None, :, None])
             else:
-                found.append(solution[first : first + layout.levels[k].size][:, None])
+                some = solution[first : first + count * width].reshape(count, width, -1)
+                found.append(some * scale[None, :, None])
         return found
+
+    def _inner_modes(self, solution: Floats) -> Floats:
+        """Return the modes of the main factor, ``(m, q, V)``, given the others' and the step."""
+        blocks = self.layout.blocks
+        q, m, V = blocks.Z.shape[1], blocks.kind_of.size, solution.shape[1]
+        root = np.zeros((V, q, q))
+        for a, b in zip(*np.tril_indices(q), strict=True):
+            if blocks.places[a, b] >= 0:
+                root[:, a, b] = self.fit.theta[blocks.places[a, b]]
+        left = (self.sums.inner - blocks.meets.T @ solution).reshape(m, q, V)
+        inner = np.empty((m, q, V))
+        for k, gram in enumerate(blocks.kinds):
+            small = np.eye(q) + np.swapaxes(root, 1, 2) @ gram @ root
+            middle = root @ np.linalg.solve(small, np.swapaxes(root, 1, 2))
+            some = blocks.kind_of == k
+            inner[some] = np.einsum("vab,mbv->mav", middle, left[some], optimize=True)
+        return inner
 
     def refit(self, reml: bool) -> MixedEstimate:
         """Return the REML or ML fit, from the statistics kept."""
         return self if reml == self.reml else solve_mixed(self.layout, self.sums, reml)
-
-
-def _slope(four: list[Floats]) -> Floats:
-    """Return the derivative from values at h, -h, 2h, -2h."""
-    return (8.0 * (four[0] - four[1]) - (four[2] - four[3])) / (12.0 * STEP)
-
-
-def _bend(four: list[Floats], at: Floats) -> Floats:
-    """Return the second derivative from values at h, -h, 2h, -2h and between."""
-    return (16.0 * (four[0] + four[1]) - (four[2] + four[3]) - 30.0 * at) / (12.0 * STEP**2)
 
 
 def fit_mixed(layout: Layout, data: NDArray[Any], reml: bool = True) -> MixedEstimate:
