@@ -227,7 +227,8 @@ class Fit(Fitted):
         Parameters
         ----------
         out : path
-            The folder; made if missing.
+            The folder; made if missing. What an earlier save of the same run wrote there goes,
+            other files stay.
         contrasts : iterable of str or Contrast, or a dict of them by name
             Contrasts whose maps are written too.
 
@@ -235,6 +236,18 @@ class Fit(Fitted):
         -------
         Path
             The folder.
+
+        Raises
+        ------
+        DataError
+            The folder is another program's data set, or two contrasts come to one name.
+
+        Notes
+        -----
+        A run with entities, such as :func:`voxlm.bids.runs` gives, is saved as BIDS derivatives:
+        ``sub-01/func/sub-01_task-x_contrast-faceMinusHouse_stat-z_statmap.nii.gz``, a sidecar
+        beside each map, ``dataset_description.json``; one folder holds all subjects. Other runs
+        are saved by the plain names ``contrast-faceMinusHouse_stat-z_statmap.nii.gz``.
         """
         return save_fit(self, self.contrast, Path(out), contrasts)
 

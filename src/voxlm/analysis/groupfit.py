@@ -20,6 +20,7 @@ from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.groupsummary import describe_group
 from voxlm.analysis.groupvoxel import compare_group, refit_voxel, write_r
 from voxlm.analysis.resampling import Resampling, permute_mixed
+from voxlm.analysis.savegroup import save_group
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.bids.maps import Maps
 from voxlm.contrasts.estimable import check_estimable
@@ -313,6 +314,11 @@ class GroupFit:
         if self.model != model:
             raise DataError(f"{what} is for fits by {model}; this is {self.model}")
 
+    @property
+    def own_maps(self) -> tuple[str, ...]:
+        """Names of the model's own maps."""
+        return OTHER[self.model]
+
     def values(self, name: str) -> Floats:
         """Return a map by name: a column, or one of the model's own such as ``sigma``."""
         if name in self.design.names:
@@ -326,6 +332,15 @@ class GroupFit:
     def image(self, name: str) -> Any:
         """Return a map as an image of the kind the maps were; an array for arrays."""
         return self.space.image(self.values(name))
+
+    def save(
+        self,
+        out: str | PathLike[str],
+        contrasts: Any = (),
+        entities: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write everything as :meth:`voxlm.Fit.save`; ``entities`` make it BIDS derivatives."""
+        return save_group(self, self.contrast, Path(out), contrasts, entities or {})
 
     def tidy(self, where: Any) -> pd.DataFrame:
         """Return a long table: one row a voxel and column.

@@ -24,11 +24,18 @@ def provenance(fits: Sequence[Fitted], contrasts: Mapping[str, Contrast]) -> str
         "model": fits[0].model,
         "noise": _noise(fits[0]),
         "runs": [_run(fit) for fit in fits],
-        "contrasts": {name: _contrast(contrast) for name, contrast in contrasts.items()},
+        "contrasts": {name: contrast_record(contrast) for name, contrast in contrasts.items()},
+        **versions(),
+    }
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+
+
+def versions() -> dict[str, Any]:
+    """Return the versions of what computed it."""
+    return {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
     }
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
 
 
 def _noise(fit: Fitted) -> dict[str, Any]:
@@ -41,7 +48,7 @@ def _run(fit: Fitted) -> dict[str, Any]:
     run, estimate = fit.run, fit.estimate
     return {
         "name": run.name,
-        "inputs": [_input(file) for file in run.inputs],
+        "inputs": [input_record(file) for file in run.inputs],
         "formula": fit.formula,
         "columns": list(fit.names),
         "notes": [*run.notes, *fit.design.notes],
@@ -60,7 +67,8 @@ def _run(fit: Fitted) -> dict[str, Any]:
     }
 
 
-def _input(file: Input) -> dict[str, Any]:
+def input_record(file: Input) -> dict[str, Any]:
+    """Return a file that went in, with its hash."""
     return {
         "role": file.role,
         "path": str(file.path),
@@ -69,7 +77,8 @@ def _input(file: Input) -> dict[str, Any]:
     }
 
 
-def _contrast(contrast: Contrast) -> dict[str, Any]:
+def contrast_record(contrast: Contrast) -> dict[str, Any]:
+    """Return a question and its degrees of freedom."""
     df = np.unique(np.asarray(contrast.df))
     return {
         "text": contrast.text,

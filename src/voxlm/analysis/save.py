@@ -10,10 +10,19 @@ from typing import Any
 from voxlm import report
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fitted import Fitted
+from voxlm.analysis.naming import Naming, extension_of, naming_of, namings_of
 from voxlm.analysis.provenance import provenance
+from voxlm.analysis.sidecars import (
+    IGNORED,
+    dataset_description,
+    design_sidecar,
+    map_sidecar,
+    mask_sidecar,
+    to_json,
+)
+from voxlm.bids.names import Name
 from voxlm.errors import DataError
 from voxlm.images.atomic import staging, write_text
-from voxlm.images.space import Volume
 
 Ask = Callable[[Any], Contrast]
 
@@ -22,42 +31,80 @@ WORDS = {"-": "Minus", "+": "Plus", "/": "Over", "*": "Times", "=": "Equals", ",
 
 def save_fit(fit: Fitted, ask: Ask, out: Path, contrasts: Any) -> Path:
     """Write a fit and what ``ask`` answers; see :meth:`voxlm.Fit.save`."""
-    answers = named_contrasts(ask, contrasts)
-    with staging(out) as folder:
-        write_run(fit, folder)
-        for name, contrast in answers.items():
-            contrast.save(folder / f"contrast-{name}")
-        write_text(folder / "provenance.json", provenance([fit], answers))
-    return out
+    naming = naming_of(getattr(fit.run, "runs", [fit.run]))
+    return _save([fit], [naming], naming, ask, out, contrasts)
 
 
 def save_fixed(fits: Sequence[Fitted], ask: Ask, out: Path, contrasts: Any) -> Path:
     """Write several fits and their combined contrasts."""
+    runs = [fit.run for fit in fits]
+    return _save(fits, namings_of(runs), naming_of(runs), ask, out, contrasts)
+
+
+def _save(
+    fits: Sequence[Fitted],
+    namings: Sequence[Naming],
+    together: Naming,
+    ask: Ask,
+    out: Path,
+    contrasts: Any,
+) -> Path:
     answers = named_contrasts(ask, contrasts)
-    with staging(out) as folder:
-        for number, fit in enumerate(fits, start=1):
-            run = folder / f"run-{number:02d}"
-            run.mkdir()
-            write_run(fit, run)
+    record = together.path("provenance", ".json")
+    inputs = [file for fit in fits for file in fit.run.inputs]
+    about = dataset_description(out, inputs) if together else {}
+    with staging(out, record) as folder:
+        for fit, naming in zip(fits, namings, strict=True):
+            write_run(fit, folder, naming)
         for name, contrast in answers.items():
-            contrast.save(folder / f"contrast-{name}")
-        write_text(folder / "provenance.json", provenance(fits, answers))
+            write_contrast(contrast, name, fits, folder, together)
+        write_text(folder / record, provenance(fits, answers))
+        if together:
+            write_text(folder / "dataset_description.json", to_json(about))
+            write_text(folder / ".bidsignore", "\n".join([*IGNORED, ""]))
     return out
 
 
-def write_run(fit: Fitted, folder: Path) -> None:
+def write_run(fit: Fitted, folder: Path, naming: Naming) -> None:
     """Write one run's design, mask and model maps."""
-    write_text(folder / "design.tsv", fit.design.frame.to_csv(sep="\t", index=True))
+    table = folder / naming.path("design", ".tsv")
+    write_text(table, fit.design.frame.to_csv(sep="\t", index=True))
+    if naming:
+        write_text(table.with_suffix(".json"), to_json(design_sidecar(fit)))
     if report.can_draw("design.png"):
-        report.save_picture(report.plot_design(fit.design), folder / "design.png")
+        report.save_picture(report.plot_design(fit.design), table.with_suffix(".png"))
     space = fit.run.space
-    suffix = ".nii.gz" if isinstance(space, Volume) else ".npy"
-    space.write(folder / f"mask{suffix}", fit.estimate.status == 0)
+    extension = extension_of(space)
+    mask = {"desc": "fitted"} if naming else {}
+    path = naming.path("mask", extension, **mask)
+    space.write(folder / path, fit.estimate.status == 0)
+    if naming:
+        write_beside(folder / path, mask_sidecar(fit, naming.entities))
     maps = {"rsquared": fit.rsquared, "variance": fit.scale}
     if fit.order:
         maps["rho"] = fit.map("rho")
     for name, values in maps.items():
-        space.write(folder / f"stat-{name}_statmap{suffix}", values, intent="estimate")
+        path = naming.path("statmap", extension, stat=name)
+        space.write(folder / path, values, intent="estimate")
+        if naming:
+            write_beside(folder / path, map_sidecar(name, [fit], naming.entities))
+
+
+def write_contrast(
+    contrast: Contrast, label: str, fits: Sequence[Fitted], folder: Path, naming: Naming
+) -> None:
+    """Write a contrast's maps, and what each is beside it."""
+    start = folder / naming.path("statmap", "", contrast=label)
+    for path in contrast.save(start.with_name(start.name.removesuffix("_statmap"))):
+        if naming:
+            stat = Name.of(path).entities["stat"]
+            about = map_sidecar(stat, fits, naming.entities, contrast)
+            write_beside(path, about)
+
+
+def write_beside(path: Path, about: Mapping[str, Any]) -> None:
+    """Write the sidecar of a map."""
+    write_text(path.with_name(path.name.partition(".")[0] + ".json"), to_json(about))
 
 
 def named_contrasts(ask: Ask, contrasts: Any) -> dict[str, Contrast]:
@@ -74,7 +121,7 @@ def named_contrasts(ask: Ask, contrasts: Any) -> dict[str, Contrast]:
     for name, spec in items:
         contrast = spec if isinstance(spec, Contrast) else ask(spec)
         label = slug(name or contrast.text)
-        if label in answers:
+        if label.casefold() in {known.casefold() for known in answers}:
             raise DataError(
                 f"two contrasts would both be written as contrast-{label}; "
                 f"name them: contrasts={{'first': …, 'second': …}}"

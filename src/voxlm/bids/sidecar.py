@@ -105,7 +105,7 @@ def _applicable(image: Path) -> list[Path]:
     stem = _stem(image.name)
     own = image.with_name(f"{stem}.json")
     found = [own] if own.is_file() else []
-    root = _dataset_root(image)
+    root = dataset_root(image)
     if root is None:
         return found
     entities, suffix = _entities(stem)
@@ -121,7 +121,8 @@ def _applicable(image: Path) -> list[Path]:
     return found
 
 
-def _dataset_root(image: Path) -> Path | None:
+def dataset_root(image: Path) -> Path | None:
+    """Return the nearest folder above a file that describes itself as a data set."""
     for folder in image.absolute().parents:
         if (folder / "dataset_description.json").is_file():
             return folder

@@ -113,7 +113,7 @@ def write_answers(fit: Fit | FixedEffects, answers: Sequence[Answer], out: Path)
     -------
     Path
     """
-    with staging(out) as folder:
+    with staging(out, "provenance.json") as folder:
         fit.save(folder, contrasts={each.name: each.contrast for each in answers})
         for each in answers:
             space, verdict = each.contrast.space, each.verdict

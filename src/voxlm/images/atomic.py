@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
@@ -59,16 +60,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def staging(folder: str | os.PathLike[str]) -> Iterator[Path]:
+def staging(folder: str | os.PathLike[str], manifest: str | Path = "") -> Iterator[Path]:
     """Give a temporary folder whose files move into ``folder`` when the block ends well.
 
     If the block raises, ``folder`` stays as it was. Files of the same name are replaced, others
-    are left alone.
+    are left alone, but for those that an earlier manifest of the same name lists.
 
     Parameters
     ----------
     folder : path
         The folder to be, made if there is none.
+    manifest : path, optional
+        A JSON object that the block writes below the temporary folder. ``"files"`` is added to
+        it, the names of all files, so that the next time none of them stays behind unrenewed.
 
     Yields
     ------
@@ -97,8 +101,11 @@ def staging(folder: str | os.PathLike[str]) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        stale = _listed(temporary, target, manifest) if str(manifest) else set()
         if target.exists():
             _merge(temporary, target)
+            for name in stale:
+                (target / name).unlink(missing_ok=True)
         else:
             temporary.rename(target)  # one step: never half there
     finally:
@@ -111,6 +118,25 @@ def _merge(source: Path, target: Path) -> None:
             place = target / file.relative_to(source)
             place.parent.mkdir(parents=True, exist_ok=True)
             file.replace(place)
+
+
+def _listed(source: Path, target: Path, manifest: str | Path) -> set[str]:
+    """List the files of ``source`` in its manifest; return those of the last time only."""
+    new = {file.relative_to(source).as_posix() for file in source.rglob("*") if file.is_file()}
+    record = json.loads((source / manifest).read_text(encoding="utf-8"))
+    record["files"] = sorted(new)
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    (source / manifest).write_text(text, encoding="utf-8")
+    try:
+        old = json.loads((target / manifest).read_text(encoding="utf-8")).get("files", [])
+    except (OSError, ValueError, AttributeError):
+        return set()
+    inside = target.resolve()
+    return {
+        name
+        for name in old
+        if isinstance(name, str) and (inside / name).resolve().is_relative_to(inside)
+    } - new
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
