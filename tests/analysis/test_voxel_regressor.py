@@ -1,5 +1,8 @@
 """The word voxel(): a regressor of each voxel's own, from formula to contrast."""
 
+import hashlib
+import json
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -144,22 +147,24 @@ def test_refused(parts, tmp_path):
     run = vx.Run(**parts)
     for text, message in [
         ("y ~ face + voxel(own)", "name of an image in quotes"),
-        ('y ~ face + voxel("a.nii") + voxel("b.nii")', "one voxel"),
+        ('y ~ face + voxel("a.nii") + voxel("a.nii")', "regressor twice"),
         ('y ~ face:voxel("a.nii")', "stands alone"),
         ('y ~ face - voxel("a.nii")', "removes nothing"),
     ]:
         with pytest.raises(FormulaError, match=message):
             vx.design(text, run)
-    with pytest.raises(DesignError, match="the scans of one run"):
-        vx.lm(FORMULA, [run, run])
+    fit = vx.lm(FORMULA, run)
+    with pytest.raises(ContrastError, match="did you mean 'voxel") as found:
+        fit.contrast('face - voxel("owm.nii.gz")')
+    assert found.value.span == (7, 26)
     with pytest.raises(ContrastError, match="cannot call"):
-        vx.lm(FORMULA, run).contrast('voxel("owm.nii.gz")')
+        fit.contrast("exp(face)")
     short = nib.Nifti1Image(np.zeros((*GRID, T - 1)), np.diag([2.0, 2, 2, 1]))
     nib.save(short, tmp_path / "short.nii.gz")
     with pytest.raises(DataError, match="resample it first"):
         vx.lm('y ~ face + voxel("short.nii.gz")', run)
     array = vx.Run(np.random.default_rng(0).normal(size=(T, 2)), tr=2.0, scaling=None)
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"no such file.*own\.nii\.gz|no such file"):
         vx.lm(FORMULA.replace("face + house + ", ""), array)
     np.save(tmp_path / "wrong.npy", np.zeros((3, 2)))
     with pytest.raises(DataError, match="has shape"):
@@ -200,3 +205,172 @@ def test_a_series_a_slice_is_refused_where_it_cannot_be(parts, tmp_path):
         vx.lm(formula, vx.Run(**parts))
     with pytest.raises(FormulaError, match="slice is True or False"):
         vx.lm('y ~ face + voxel("three.tsv", slice=2)', vx.Run(**parts))
+
+
+def test_a_design_knows_the_names(parts):
+    made = vx.design(FORMULA, vx.Run(**parts))
+    C = made.hypothesis(f"face - 2*{NAME}").C
+    assert C.shape == (1, len(made.names) + 1)
+    assert C[0, -1] == -2
+    plain = vx.design("y ~ face + house", vx.Run(**parts))
+    np.testing.assert_allclose(made.efficiency("face"), plain.efficiency("face"))
+    assert set(made.report(["face - house"]).attrs["efficiency"]) == {"face - house"}
+    with pytest.raises(DesignError, match="differs from voxel to voxel"):
+        made.efficiency(f"face - {NAME}")
+    with pytest.raises(ContrastError, match="did you mean"):
+        made.hypothesis('voxel("on.nii.gz")')
+
+
+def test_provenance_has_the_checksum(parts, tmp_path):
+    fit = vx.lm(FORMULA, vx.Run(**parts))
+    record = json.loads((fit.save(tmp_path / "out") / "provenance.json").read_text())
+    (own,) = (file for file in record["runs"][0]["inputs"] if file["role"] == "voxel")
+    digest = hashlib.sha256((tmp_path / "own.nii.gz").read_bytes()).hexdigest()
+    assert own["sha256"] == digest
+
+
+SIZES, AFFINE = (120, 100, 110), np.diag([2.0, 2, 2, 1])
+
+
+@pytest.fixture
+def three_runs(tmp_path, monkeypatch):
+    """Three runs of unequal length, each with two regressors of its own in files of its own."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(8)
+    runs, data, own = [], [], []
+    for number, n in enumerate(SIZES, start=1):
+        series = rng.normal(size=(2, *GRID, n))
+        series[0] *= 40.0
+        noise = rng.normal(size=(*GRID, n))
+        for t in range(1, n):
+            noise[..., t] += 0.4 * noise[..., t - 1]
+        bold = 500 + 0.1 * series[0] - 2 * series[1] + noise
+        for word, values in zip(("heart", "breath"), series, strict=True):
+            nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / f"sub-7_run-0{number}_{word}.nii")
+        events = pd.DataFrame(
+            {"onset": np.arange(10) * 18.0 + number, "duration": 5.0}
+            | {"trial_type": ["face", "house"] * 5}
+        )
+        keep = np.r_[0:40, 43:n] if number == 2 else None
+        runs.append(
+            vx.Run(
+                nib.Nifti1Image(bold, AFFINE),
+                events=events,
+                mask=nib.Nifti1Image(np.ones(GRID, dtype=np.uint8), AFFINE),
+                tr=2.0,
+                scaling=None,
+                sample_mask=keep,
+                entities={"sub": "7", "run": f"0{number}"},
+            )
+        )
+        data.append(bold.reshape(V, n).T)
+        own.append(series.reshape(2, V, n).transpose(0, 2, 1))
+    return runs, data, own
+
+
+HEART = 'voxel("sub-{sub}_run-{run}_heart.nii")'
+BREATH = 'voxel("sub-{sub}_run-{run}_breath.nii")'
+TWO = f"y ~ face + house + {HEART} + {BREATH}"
+
+
+def whitened(rows, rho, cuts):
+    return np.vstack([rows[a + 1 : b] - rho * rows[a : b - 1] for a, b in cuts])
+
+
+def brute(y, X, rho, cuts):
+    """Least squares at a given AR(1) coefficient, by dense algebra: effects and covariance."""
+    if rho is not None:
+        y, X = whitened(y[:, None], rho, cuts)[:, 0], whitened(X, rho, cuts)
+    scale = np.abs(X).max(axis=0)
+    inverse = np.linalg.inv((X / scale).T @ (X / scale)) / np.outer(scale, scale)
+    b = inverse @ (X.T @ y)
+    left = y - X @ b
+    return b, inverse * (left @ left) / (len(y) - X.shape[1])
+
+
+@pytest.mark.parametrize("verb", [vx.lm, vx.glsar])
+@pytest.mark.parametrize("weighting", ["unweighted", "precision"])
+def test_several_runs_have_a_file_each(verb, weighting, three_runs):
+    runs, data, own = three_runs
+    fixed = verb(TWO, runs)
+    con = fixed.contrast(f"face - 3*{BREATH}", weighting=weighting)
+    assert abs(float(np.median(fixed.contrast(BREATH).effect)) + 2) < 0.05
+    for fit, run in zip(fixed, runs, strict=True):
+        assert fit.names[-2:] == (HEART, BREATH)
+        if verb is vx.lm or run.sample_mask is None:
+            assert fit.check(5)["largest_relative"].max() < 1e-9
+    for v in (0, 11, V - 1):
+        effects, variances = [], []
+        for k, fit in enumerate(fixed):
+            keep = np.ones(SIZES[k], bool) if fit.plan.kept is None else fit.plan.kept
+            cuts = [(0, 40), (40, int(keep.sum()))] if k == 1 else [(0, SIZES[k])]
+            X = np.c_[fit.design.matrix[keep], own[k][:, keep, v].T]
+            rho = fit.rho[0, v] if fit.order else None
+            b, cov = brute(data[k][keep, v], X, rho, cuts)
+            c = fixed[k].contrast(f"face - 3*{BREATH}").hypothesis.C[0]
+            effects.append(c @ b)
+            variances.append(c @ cov @ c)
+        effects, variances = np.array(effects), np.array(variances)
+        weight = 1 / variances if weighting == "precision" else np.ones(3)
+        weight /= weight.sum()
+        np.testing.assert_allclose(con.effect[v], weight @ effects, rtol=1e-8)
+        np.testing.assert_allclose(con.se[v] ** 2, weight**2 @ variances, rtol=1e-8)
+
+
+@pytest.mark.parametrize("verb", [vx.lm, vx.glsar])
+def test_a_stack_has_a_column_a_run(verb, three_runs):
+    runs, data, own = three_runs
+    fit = verb(TWO, runs, stack=True)
+    assert fit.names[-6:] == tuple(f"{n}[run={r}]" for r in (1, 2, 3) for n in (HEART, BREATH))
+    keep = [np.ones(n, bool) for n in SIZES]
+    keep[1][40:43] = False
+    starts = np.cumsum([0, *(int(k.sum()) for k in keep)])
+    cuts = [(0, 120), (120, 160), (160, starts[2]), (starts[2], starts[3])]
+    con = fit.contrast(f"face - house + 2*`{BREATH}[run=2]`")
+    for v in (0, 7, V - 1):
+        y = np.concatenate([rows[k, v] for rows, k in zip(data, keep, strict=True)])
+        Z = np.zeros((len(y), 6))
+        for r in range(3):
+            Z[starts[r] : starts[r + 1], 2 * r : 2 * r + 2] = own[r][:, keep[r], v].T
+        X = np.c_[fit.design.matrix, Z]
+        rho = fit.rho[0, v] if fit.order else None
+        b, cov = brute(y, X, rho, cuts)
+        np.testing.assert_allclose(fit.params[:, v], b, rtol=1e-7, atol=1e-9)
+        c = con.hypothesis.C[0]
+        np.testing.assert_allclose(con.se[v] ** 2, c @ cov @ c, rtol=1e-8)
+        np.testing.assert_allclose(fit.fittedvalues[:, v], X @ b, rtol=1e-8)
+        if rho is not None:
+            # ρ is that of the residuals one step before the last: a further fit moves it little.
+            left = y - X @ b
+            pairs = np.concatenate([left[a : e - 1] * left[a + 1 : e] for a, e in cuts])
+            assert abs(pairs.mean() / (left @ left / len(y)) - rho) < 0.02
+    if verb is vx.lm:
+        assert fit.check(5)["largest_relative"].max() < 1e-8
+
+
+def test_files_of_runs_are_named_or_missed(three_runs, tmp_path):
+    runs, _, _ = three_runs
+    with pytest.raises(DataError, match=r"run 1 .*asks for \{sess\}.*did you mean 'ses'|sess"):
+        vx.lm('y ~ face + voxel("run-{sess}.nii")', runs)
+    (tmp_path / "sub-7_run-03_heart.nii").unlink()
+    with pytest.raises(DataError, match=r"run 3 .*no such file.*sub-7_run-0"):
+        vx.lm(TWO, runs)
+    one = vx.lm(f"y ~ face + house + {HEART}", runs[:1])
+    assert len(one) == 1
+    fixed = vx.lm('y ~ face + voxel("sub-7_run-01_heart.nii")', [runs[0], runs[0]])
+    assert any("one file for all 2 runs" in note for note in fixed[0].design.notes)
+
+
+def test_one_value_a_voxel_stands_in_for_the_constant(three_runs, tmp_path):
+    runs, data, _ = three_runs
+    density = np.random.default_rng(1).uniform(0.5, 1.5, GRID)
+    nib.save(nib.Nifti1Image(density, AFFINE), tmp_path / "gm.nii.gz")
+    with pytest.raises(DesignError, match="what the constant is"):
+        vx.lm('y ~ face + voxel("gm.nii.gz")', runs)
+    fixed = vx.lm('y ~ 0 + face + house + voxel("gm.nii.gz") - drift', runs)
+    flat = density.reshape(V)
+    for k in (0, 2):
+        X = np.c_[fixed[k].design.matrix, np.full(SIZES[k], flat[5])]
+        found = sm.OLS(data[k][:, 5], X).fit()
+        np.testing.assert_allclose(fixed[k].params[:, 5], found.params, rtol=1e-9)
+        np.testing.assert_allclose(fixed[k].bse[:, 5], found.bse, rtol=1e-9)

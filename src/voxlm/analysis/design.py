@@ -43,7 +43,7 @@ class Design(Columns):
 
     def hypothesis(self, spec: ContrastSpec) -> Hypothesis:
         """Read a contrast over these columns and check that the design can estimate it."""
-        question = hypothesis(spec, self.columns, meaning=self.meaning)
+        question = hypothesis(spec, self.coefficients, meaning=self.meaning)
         check_estimable(question.C, self.matrix, self.names)
         return question
 
@@ -58,9 +58,22 @@ class Design(Columns):
         Returns
         -------
         ndarray, shape (Q,)
-            One over the variance that independent noise of variance 1 would give the row.
+            One over the variance that independent noise of variance 1 would give the row. Beside
+            columns that differ by voxel it is the most that any voxel can reach.
+
+        Raises
+        ------
+        DesignError
+            For a contrast of such a column: its values are in no design.
         """
-        return diagnose.efficiency(self.matrix, self.hypothesis(contrast).C)
+        question, P = self.hypothesis(contrast), len(self.columns)
+        weighed = np.flatnonzero(question.C[:, P:].any(axis=0))
+        if weighed.size:
+            raise DesignError(
+                f"{self.varying[weighed[0]].name} differs from voxel to voxel, and so does the "
+                f"efficiency of {question.text}; ask after the fit: fit.contrast(…).se"
+            )
+        return diagnose.efficiency(self.matrix, question.C[:, :P])
 
     def report(self, contrasts: Any = ()) -> pd.DataFrame:
         """Tabulate each column's inflation, overlap with the drift, and loss to confounds.

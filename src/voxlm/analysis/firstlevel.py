@@ -13,7 +13,7 @@ from voxlm.analysis.options import real, whole
 from voxlm.analysis.plan import Plan, check_design, compile_design, plan_runs
 from voxlm.analysis.progress import Watched
 from voxlm.analysis.stacked import stack_plans
-from voxlm.analysis.varying import forbid_several, own_column
+from voxlm.analysis.varying import own_columns, with_files
 from voxlm.bids.common import share_mask
 from voxlm.bids.run import Run
 from voxlm.design.columns import Design as Columns
@@ -168,8 +168,7 @@ def fit_runs(
             f"data is a Run or a list of Runs, got {', '.join(kinds) or 'an empty list'}; "
             f"make one with vx.Run(bold, events=…, confounds=…)"
         )
-    plans = plan_runs(formula, runs, hrf, noise.order)
-    forbid_several(plans)
+    plans = with_files(plan_runs(formula, runs, hrf, noise.order))
     shared = share_mask(runs)
     if stack and len(runs) > 1:
         return _fit_plan(stack_plans(plans, shared), noise, progress)
@@ -183,9 +182,11 @@ def fit_runs(
 def _fit_plan(planned: Plan, noise: Noise, progress: bool) -> Fit:
     run, source = planned.run, planned.run.scans
     stacked = isinstance(source, Stacked)
-    own = own_column(planned)
+    own = own_columns(planned)
+    segments = source.segments if stacked else None
+    scaling = None if stacked else run.scaling  # a stack scales each run by itself
     with Watched(source, run.name, progress) as scans:
-        if own is not None:
+        if own:
             estimate: Estimate = fit_linear_varying(
                 scans,
                 planned.design.matrix,
@@ -194,7 +195,8 @@ def _fit_plan(planned: Plan, noise: Noise, progress: bool) -> Fit:
                 maxiter=noise.maxiter,
                 rtol=noise.rtol,
                 kept=planned.kept,
-                scaling=run.scaling,
+                segments=segments,
+                scaling=scaling,
             )
             return Fit(noise.verb, planned, estimate, noise.maxiter, noise.rtol)
         estimate = fit_linear(
@@ -204,7 +206,7 @@ def _fit_plan(planned: Plan, noise: Noise, progress: bool) -> Fit:
             maxiter=noise.maxiter,
             rtol=noise.rtol,
             kept=planned.kept,
-            segments=source.segments if stacked else None,
-            scaling=None if stacked else run.scaling,  # a stack scales each run by itself
+            segments=segments,
+            scaling=scaling,
         )
     return Fit(noise.verb, planned, estimate, noise.maxiter, noise.rtol)

@@ -136,7 +136,9 @@ class Fitted:
         shared = len(self.design.columns)
         values: Floats = self.estimate.X @ self.params[:shared]
         if self.design.varying:
-            values += self.params[-1] * own_series(self.plan, np.arange(self.n_voxels))
+            own = own_series(self.plan, np.arange(self.n_voxels))
+            for coefficients, series in zip(self.params[shared:], own, strict=True):
+                values += coefficients * series
         return values
 
     @property

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm.analysis.design import Design
+from voxlm.bids.regressor import Own
 from voxlm.bids.run import Run
 from voxlm.design.build import build
 from voxlm.design.censor import take_out
@@ -38,12 +39,15 @@ class Plan:
         The retained scans; all when None.
     asked : tuple of Column
         The columns of the formula, those without events in this run included.
+    own : tuple of Own
+        The files of the columns that differ by voxel, once they are looked for.
     """
 
     run: Any
     design: Design
     kept: Bools | None
     asked: tuple[Column, ...]
+    own: tuple[Own, ...] = ()
 
 
 def named_responses(hrf: Any) -> tuple[Any, dict[str, Any]]:

@@ -48,7 +48,7 @@ def _run(fit: Fitted) -> dict[str, Any]:
     run, estimate = fit.run, fit.estimate
     return {
         "name": run.name,
-        "inputs": [input_record(file) for file in run.inputs],
+        "inputs": [input_record(file) for file in _files(fit)],
         "formula": fit.formula,
         "columns": list(fit.names),
         "notes": [*run.notes, *fit.design.notes],
@@ -65,6 +65,10 @@ def _run(fit: Fitted) -> dict[str, Any]:
             "left_out": fit.left_out,
         },
     }
+
+
+def _files(fit: Fitted) -> list[Input]:
+    return [*fit.run.inputs, *(own.file for own in fit.plan.own)]
 
 
 def input_record(file: Input) -> dict[str, Any]:

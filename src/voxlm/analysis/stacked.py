@@ -9,6 +9,7 @@ from typing import Any
 from voxlm.analysis.design import Design
 from voxlm.analysis.fixed import check_same_space
 from voxlm.analysis.plan import Bools, Plan
+from voxlm.analysis.varying import in_stack
 from voxlm.bids.run import Run
 from voxlm.design.check import check
 from voxlm.design.clock import Clock
@@ -113,7 +114,9 @@ def stack_plans(plans: Sequence[Plan], runs: Sequence[Run]) -> Plan:
     names = [str(number) for number in range(1, len(runs) + 1)]
     design = stack([_at_kept(plan, keep) for plan, keep in zip(plans, kept, strict=True)], names)
     check(design)
-    return Plan(StackedRun(tuple(runs), scans), Design.of(design), None, design.columns)
+    made = Design.of(design)
+    stacked = StackedRun(tuple(runs), scans)
+    return Plan(stacked, made, None, made.coefficients, in_stack(plans))
 
 
 def _at_kept(plan: Plan, kept: Bools | None) -> Any:

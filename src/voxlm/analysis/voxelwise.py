@@ -47,7 +47,10 @@ def columns_at(fit: Fitted, voxels: NDArray[np.intp]) -> list[pd.DataFrame]:
     if not fit.design.varying:
         return [shared] * voxels.size
     own = own_series(fit.plan, voxels)
-    return [shared.assign(**{fit.names[-1]: own[:, k]}) for k in range(voxels.size)]
+    names = [column.name for column in fit.design.varying]
+    return [
+        shared.assign(**dict(zip(names, own[:, :, k], strict=True))) for k in range(voxels.size)
+    ]
 
 
 def refit(fit: Fitted, at: int) -> Any:

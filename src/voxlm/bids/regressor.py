@@ -1,7 +1,8 @@
-"""A regressor whose values differ from voxel to voxel, read on the grid of a run."""
+"""Regressors whose values differ from voxel to voxel, read on the grid of a run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,28 +13,81 @@ from numpy.typing import NDArray
 
 from voxlm.bids.run import Run
 from voxlm.bids.tables import read_table
-from voxlm.errors import DataError
+from voxlm.errors import DataError, did_you_mean
+from voxlm.images.inputs import Input
 from voxlm.images.opening import open_image
 from voxlm.images.scans import ArrayScans, ImageScans, array_scans
 from voxlm.images.space import Volume
+from voxlm.images.volumes import read_row, reader
 
 SAME_MM = 1e-3
+FIELD = re.compile(r"\{(\w*)\}")
 
 
-def read_regressor(path: str, run: Run) -> ImageScans | ArrayScans:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A file behind ``voxel("…")``, as it was when the model was planned.
+
+    Parameters
+    ----------
+    file : Input
+        The file.
+    slicewise : bool
+        Whether it is a table with a column a slice.
+    part : int or None
+        Which run of a stack it belongs to; None for a run by itself.
+    """
+
+    file: Input
+    slicewise: bool
+    part: int | None = None
+
+
+def filled(path: str, run: Run, number: int) -> str:
+    """Put a run's entities in the place of ``{run}``, ``{sub}``, … in a file name.
+
+    Parameters
+    ----------
+    path : str
+        As the formula has it.
+    run : Run
+        Its ``entities`` are used.
+    number : int
+        Which of the runs it is, from 1: what ``{run}`` means where the run does not say.
+
+    Raises
+    ------
+    DataError
+        For an entity the run does not have.
+    """
+    known = {"run": str(number), **run.entities}
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in known:
+            raise DataError(
+                f"voxel({path!r}) asks for {found[0]}, which {run.name} does not have; "
+                f"{did_you_mean(found[1], known)} Give it: vx.Run(…, entities={{…}})"
+            )
+        return known[found[1]]
+
+    return FIELD.sub(value, path)
+
+
+def read_regressor(path: str, run: Run) -> ImageScans | ArrayScans | Still:
     """Open the image that ``voxel("…")`` names, as far as its header.
 
     Parameters
     ----------
     path : str
-        A NIfTI image on the run's grid, with as many scans; for a run that is an array, an array
-        saved as ``.npy``, shape ``(T, V)``.
+        A NIfTI image on the run's grid, with as many scans, or with none: a value a voxel, the
+        same at every scan. For a run that is an array, an array saved as ``.npy``, shape ``(T, V)``
+        or ``(V,)``.
     run : Run
         Its mask is used; its smoothing is not.
 
     Returns
     -------
-    ImageScans or ArrayScans
+    ImageScans, ArrayScans or Still
 
     Raises
     ------
@@ -47,13 +101,59 @@ def read_regressor(path: str, run: Run) -> ImageScans | ArrayScans:
     opened = open_image(path, "voxel")
     bold = run.scans.source
     same_place = np.allclose(opened.affine, bold.affine, rtol=0, atol=SAME_MM)
-    if opened.shape != bold.shape or not same_place:
+    still = opened.n_scans == 1 < run.n_scans
+    if opened.grid != bold.grid or not same_place or not (still or opened.shape == bold.shape):
         raise DataError(
             f"voxel({path!r}) has shape {opened.shape} and affine\n{opened.affine}\n"
             f"but the run has {bold.shape} and\n{bold.affine}\n"
-            "a regressor has a value for each scan and voxel of the run; resample it first"
+            "a regressor has a value for each scan and voxel of the run, or a value a voxel; "
+            "resample it first"
         )
+    if still:
+        values = np.empty(run.scans.n_voxels)
+        read_row(reader(run.scans.space), opened, values)
+        return Still(values, run.n_scans)
     return ImageScans(opened, run.scans.space, run.tr, None, run.sample_mask)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Still:
+    """A regressor that has one value a voxel at every scan.
+
+    Parameters
+    ----------
+    values : ndarray, shape (V,)
+        One a voxel.
+    n_scans : int
+        Number of scans, T.
+    """
+
+    values: NDArray[np.float64]
+    n_scans: int
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels, V."""
+        return self.values.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.values.dtype
+
+    @property
+    def array(self) -> None:
+        """None: the scans are never laid out at once."""
+        return
+
+    def blocks(self, size: int = 16) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield ``(start, rows)`` in scan order, rows of shape ``(t, V)``."""
+        for start in range(0, self.n_scans, size):
+            yield start, np.tile(self.values, (min(size, self.n_scans - start), 1))
+
+    def read(self, voxels: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the series of some voxels, shape ``(T, k)``."""
+        return np.tile(self.values[voxels], (self.n_scans, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +243,7 @@ def read_slices(path: str, run: Run) -> SliceScans:
     return SliceScans(series, space.voxels[:, 2])
 
 
-def _read_array(file: Path, scans: ArrayScans) -> ArrayScans:
+def _read_array(file: Path, scans: ArrayScans) -> ArrayScans | Still:
     if file.suffix != ".npy" or not file.is_file():
         raise DataError(
             f"voxel({str(file)!r}): this run is an array, so its regressor is an array saved with "
@@ -153,6 +253,8 @@ def _read_array(file: Path, scans: ArrayScans) -> ArrayScans:
         values = np.load(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"voxel({str(file)!r}) cannot be read as an array: {error}") from error
+    if values.shape == (scans.n_voxels,) and values.dtype.kind in "biuf":
+        return Still(values.astype(np.float64), scans.n_scans)
     if values.shape != scans.array.shape:
         raise DataError(
             f"voxel({str(file)!r}) has shape {values.shape}, the run {scans.array.shape}; a "

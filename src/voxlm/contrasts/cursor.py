@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from voxlm.contrasts.names import Lexicon, Names, unknown
-from voxlm.errors import ContrastError
+from voxlm.errors import ContrastError, nearest
 
 MAX_DEPTH = 40
 RUN = re.compile(r"[^\s+\-*/=,()<>`'\";&|~!^%]+")
 CALL = re.compile(r"(\w+)\s*\(")
+# A call to its closing bracket, quotes and one bracket inside it included.
+WHOLE_CALL = re.compile(r"\w+\s*\((?:[^()\"']|\"[^\"]*\"|'[^']*'|\([^()]*\))*\)")
 POWER = "a contrast is linear: only a number may multiply a column"
 COMPARE = "write the difference, `a - b`; the sign of t says which is larger"
 QUOTES = "names stand without quotes, or in backticks: `name`"
@@ -128,6 +130,10 @@ class Cursor:
 
     def no_call(self) -> ContrastError:
         """Phrase the error for a call of anything but the known words."""
+        whole = WHOLE_CALL.match(self.text, self.at)
+        calls = [name for name in self.words.entries if "(" in name]
+        if whole and nearest(whole.group(), calls):
+            return unknown(whole.group(), calls, self.text, whole.span())
         found = CALL.match(self.text, self.at) or RUN.match(self.text, self.at)
         word = self.text[self.at : found.end()].rstrip("( ") if found else self.peek()
         return ContrastError(

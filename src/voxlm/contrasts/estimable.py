@@ -27,8 +27,9 @@ def check_estimable(C: Array, X: Array, names: Sequence[str]) -> None:
 
     Parameters
     ----------
-    C : ndarray, shape (Q, P)
-        Rows of weights.
+    C : ndarray, shape (Q, P) or (Q, P + K)
+        Rows of weights; those after the P columns of X are of columns that differ by voxel, and
+        are judged where they are fitted.
     X : ndarray, shape (T, P)
         The design.
     names : sequence of str
@@ -50,9 +51,9 @@ def check_estimable(C: Array, X: Array, names: Sequence[str]) -> None:
     empty = null_space(X)
     if empty.shape[1] == 0:
         return
-    scaled = C / column_lengths(X)
-    outside = scaled @ empty
-    share = np.linalg.norm(outside, axis=1) / np.linalg.norm(scaled, axis=1)
+    scaled = C[:, : X.shape[1]] / column_lengths(X)
+    outside, size = scaled @ empty, np.linalg.norm(scaled, axis=1)
+    share = np.linalg.norm(outside, axis=1) / np.where(size > 0, size, 1.0)
     for q in np.flatnonzero(share >= OUTSIDE).tolist():
         direction = np.abs(empty @ outside[q])
         involved = [

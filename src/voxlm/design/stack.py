@@ -18,7 +18,8 @@ def stack(designs: Sequence[Design], names: Sequence[str]) -> Design:
     """Put the designs of several runs under one another.
 
     Task columns of one name become one column; a run without that condition has zeros there, and a
-    note says so. Confounds, drift and constants stay a column a run, ``constant[run=1]``.
+    note says so. Confounds (those that differ by voxel too), drift and constants stay a column a
+    run, ``constant[run=1]``.
 
     Parameters
     ----------
@@ -66,8 +67,15 @@ def stack(designs: Sequence[Design], names: Sequence[str]) -> Design:
     columns = [*shared, *(of_run(designs[run].columns[k], names[run]) for run, k in own)]
     notes = [f"{n}: {note}" for n, d in zip(names, designs, strict=True) for note in d.notes]
     notes += absent_notes(designs, names, shared)
+    varying = tuple(of_run(c, n) for n, d in zip(names, designs, strict=True) for c in d.varying)
     return Design(
-        matrix, tuple(columns), None, designs[0].formula, tuple(notes), designs[0].meaning
+        matrix,
+        tuple(columns),
+        None,
+        designs[0].formula,
+        tuple(notes),
+        designs[0].meaning,
+        varying=varying,
     )
 
 

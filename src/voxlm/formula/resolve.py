@@ -187,9 +187,10 @@ class Resolver:
         """Read ``voxel("map.nii.gz")``."""
         if sign < 0:
             raise self.fail("this minus removes nothing", item.span, "leave voxel out")
-        if self.regressors:
-            raise self.fail("one voxel() a formula: its values differ by voxel", item.span)
-        self.regressors.append(regressor_of(item, self.formula.text))
+        made = regressor_of(item, self.formula.text)
+        if made in self.regressors:
+            raise self.fail("the formula has this regressor twice", item.span, "leave one out")
+        self.regressors.append(made)
 
     def add_terms(self, sign: int, item: Node) -> None:
         """Add the terms of an item, or take them away."""

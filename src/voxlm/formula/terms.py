@@ -171,7 +171,7 @@ class Resolved:
     interactions : tuple of Interaction
         Psychophysiological interactions; their seeds are scan terms too.
     regressors : tuple of Regressor
-        Images with a value a scan and voxel; one at most.
+        Images with a value a scan and voxel.
 
     Examples
     --------

@@ -87,7 +87,8 @@ class VaryingEstimate(Estimate):
 
     def _own_covariance(self) -> Floats:
         """Return the covariance of the own coefficients at a scale of 1, shape ``(K, K, V)``."""
-        return np.moveaxis(np.linalg.inv(np.moveaxis(self.curvature, -1, 0)), 0, -1)
+        inverse = np.linalg.inv(np.moveaxis(self.curvature, -1, 0))
+        return np.asarray(np.moveaxis(inverse, 0, -1))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
