@@ -11,10 +11,11 @@ import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm.analysis.deciding import decide
 from voxlm.analysis.options import share
-from voxlm.analysis.resampling import Resampling
+from voxlm.analysis.resampling import Resampling, ResidualImages, RunParts
 from voxlm.analysis.spec import ContrastSpec
-from voxlm.analysis.verdict import Verdict, decide
+from voxlm.analysis.verdict import Verdict
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.contrasts.statmap import StatMap, test
@@ -48,14 +49,17 @@ class Contrast:
         The numbers.
     space : Space
         Where the voxels lie.
-    resampling : Resampling, optional
-        The maps behind a group contrast, for corrections that permute them.
+    resampling : Resampling or RunParts, optional
+        The maps of a group, or what each run adds, for corrections that permute.
+    residuals : ResidualImages, optional
+        For corrections by random-field theory.
     """
 
     hypothesis: Hypothesis
     result: StatMap
     space: Space
-    resampling: Resampling | None = None
+    resampling: Resampling | RunParts | None = None
+    residuals: ResidualImages | None = None
 
     @property
     def text(self) -> str:
@@ -138,14 +142,16 @@ class Contrast:
         ----------
         name : {"effect", "se", "stat", "t", "F", "z", "p", "log10p"}
         """
-        name, intent, df = self._intent(name)
+        intent, df = self.intent(name)
         return self.space.image(self.values(name), intent=intent, df=df)
 
-    def _intent(self, name: str) -> tuple[str, str | None, Any]:
-        """Resolve ``stat``, and say what a map's header declares."""
+    def intent(self, name: str) -> tuple[str | None, Any]:
+        """Return what a map's header declares: its intent, and degrees of freedom."""
         resolved = self.kind if name == "stat" else name
+        if resolved == "t" and np.isinf(self.df).all():
+            return "z", None
         df = {"t": self.df, "F": (self.df_num, self.df)}.get(resolved)
-        return resolved, None if resolved == "log10p" else resolved, df
+        return None if resolved == "log10p" else resolved, df
 
     def save(self, prefix: str | PathLike[str]) -> list[Path]:
         """Write effect, se, statistic, z and p maps as ``{prefix}_stat-{name}_statmap``.
@@ -165,25 +171,34 @@ class Contrast:
         written = []
         for name in ("effect", "se", self.kind, "z", "p"):
             path = start.with_name(f"{start.name}_stat-{name}_statmap{suffix}")
-            _, intent, df = self._intent(name)
+            intent, df = self.intent(name)
             written.append(self.space.write(path, self.values(name), intent=intent, df=df))
         return written
 
-    def correct(self, method: str = "fdr", alpha: float = 0.05, **options: Any) -> Verdict:
+    def correct(
+        self, method: str = "fdr", alpha: float = 0.05, two_sided: bool = True, **options: Any
+    ) -> Verdict:
         """Decide which voxels are significant.
 
         Parameters
         ----------
         method : str
             ``"fdr"`` is Benjamini and Hochberg's; ``"fdr_by"``, ``"bonferroni"``, ``"holm"``,
-            ``"none"``. By permutation of the maps of a group: ``"maxt"``, ``"maxt_step"``
-            (step-down), ``"cluster_extent"``, ``"cluster_mass"``, ``"tfce"``.
+            ``"none"``. By permutation of the maps of a group, or by flips of whole runs:
+            ``"maxt"``, ``"maxt_step"`` (step-down), ``"cluster_extent"``, ``"cluster_mass"``,
+            ``"tfce"``. All-resolution inference: ``"ari"``, and ``"pari"`` calibrated by
+            permutation. Random-field theory, as SPM: ``"grf"``.
         alpha : float
             The error rate to hold.
+        two_sided : bool
+            Whether both signs of a t count, or positive effects alone. An F has one side.
         **options
             For permutations: ``n_perm`` (5,000), ``seed``, ``blocks`` (labels or a column's name),
-            ``forming_p`` (0.001), ``connectivity`` (6, 18 or 26) and the others of
-            :class:`voxlm.inference.plan.Plan`.
+            ``forming_p`` (0.001; several at once are allowed), ``connectivity`` (6, 18 or 26),
+            ``progress`` and the others of :class:`voxlm.inference.plan.Plan`.
+            For ``grf``: ``level`` (``"voxel"`` or ``"cluster"``), ``forming_p`` or ``forming``,
+            ``connectivity``. For ``ari`` and ``pari``: ``forming_p`` or ``forming``,
+            ``connectivity``; for ``pari`` also ``n_perm`` (1,000), ``seed``, ``blocks``, ``start``.
 
         Returns
         -------
@@ -194,7 +209,7 @@ class Contrast:
         VoxlmError
             A method or option that is unknown or does not go with the contrast.
         """
-        return decide(self, method, alpha, options)
+        return decide(self, method, alpha, two_sided, options)
 
     def discoveries(
         self, alpha: float = 0.05, method: Literal["ari", "pari"] = "ari", **options: Any
@@ -238,8 +253,9 @@ def ask(
     space: Space,
     spec: ContrastSpec,
     kind: Literal["t", "F"] | None,
+    residuals: ResidualImages | None = None,
 ) -> Contrast:
     """Read a contrast over a design's columns, check it, and test it at every voxel."""
     question = hypothesis(spec, design.coefficients, kind, design.meaning)
     check_estimable(question.C, estimate.X, design.names)
-    return Contrast(question, test(estimate, question), space)
+    return Contrast(question, test(estimate, question), space, residuals=residuals)

@@ -5,11 +5,11 @@ Axes: T scans, n retained scans, V voxels, P columns, p order of the noise model
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,8 @@ from voxlm.analysis.contrast import Contrast, ask
 from voxlm.analysis.export import r_code, statsmodels_code
 from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.options import whole
+from voxlm.analysis.resampling import ResidualImages
+from voxlm.analysis.residuals import run_residuals
 from voxlm.analysis.save import save_fit
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.summary import describe_fit
@@ -73,15 +75,19 @@ class Fit(Fitted):
         ContrastError
             The text cannot be read, or the design cannot estimate it.
         """
-        return ask(self.estimate, self.design, self.run.space, spec, kind=None)
+        return self._ask(spec, None)
 
     def t_test(self, spec: ContrastSpec) -> Contrast:
         """Test one row by t; as statsmodels' ``t_test``, at every voxel."""
-        return ask(self.estimate, self.design, self.run.space, spec, kind="t")
+        return self._ask(spec, "t")
 
     def f_test(self, spec: ContrastSpec) -> Contrast:
         """Test rows jointly by F; as statsmodels' ``f_test``, at every voxel."""
-        return ask(self.estimate, self.design, self.run.space, spec, kind="F")
+        return self._ask(spec, "F")
+
+    def _ask(self, spec: ContrastSpec, kind: Literal["t", "F"] | None) -> Contrast:
+        residuals = ResidualImages(partial(run_residuals, (self,)))
+        return ask(self.estimate, self.design, self.run.space, spec, kind, residuals)
 
     def wald_test(self, spec: ContrastSpec) -> Contrast:
         """Test rows jointly; the same F as :meth:`f_test`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +14,15 @@ from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fit import Fit
+from voxlm.analysis.resampling import ResidualImages, RunParts
+from voxlm.analysis.residuals import run_residuals
 from voxlm.analysis.save import save_fixed
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.bids.run import Run
 from voxlm.contrasts.combine import combine
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
-from voxlm.contrasts.statmap import wald
+from voxlm.contrasts.statmap import StatMap, wald
 from voxlm.errors import ContrastError, DataError
 from voxlm.images.space import Space, Volume
 
@@ -98,20 +101,24 @@ class FixedEffects:
         self, spec: ContrastSpec, kind: Literal["t", "F"] | None, weighting: Weighting | None
     ) -> Contrast:
         questions = [_read(spec, fit, kind) for fit in self.fits]
-        parts, without = [], []
+        parts, asked, without = [], [], []
         for question, fit in zip(questions, self.fits, strict=True):
             C = _answerable(question, fit)
             if C is None:
                 without.append(fit.run.name)
             else:
                 parts.append((fit.estimate.effect(C), fit.estimate.vcov(C), fit.df_resid))
+                asked.append(fit)
         first = questions[0]
         if without and parts:
             note = f"not in {', '.join(without)}, where a condition it asks for has no events"
             first = replace(first, notes=(*first.notes, note))
-        pooled = combine(parts, self.weighting if weighting is None else weighting)
+        how = self.weighting if weighting is None else weighting
+        pooled = combine(parts, how)
         result = wald(pooled.effect, pooled.cov, pooled.df, first.kind, first.null)
-        return Contrast(first, result, self.space)
+        behind = _run_parts(parts, result, how) if first.kind == "t" else None
+        residuals = ResidualImages(partial(run_residuals, asked))
+        return Contrast(first, result, self.space, behind, residuals)
 
     def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
         """Write each run's folder and the combined contrasts, whole or not at all."""
@@ -124,6 +131,24 @@ class FixedEffects:
     def __repr__(self) -> str:
         head = f"{len(self)} runs, one fit a run, combined by fixed effects; df {self.df_resid:g}"
         return "\n\n".join([head, *[f"{fit.run.name}\n{fit!r}" for fit in self.fits]])
+
+
+def _run_parts(
+    parts: Sequence[tuple[Floats, Floats, float]], result: StatMap, weighting: Weighting
+) -> RunParts | None:
+    """Share the statistic out among runs; None for one run, whose sign alone says nothing."""
+    if len(parts) < 2:
+        return None
+    away = np.array([effect[0] - result.null[0] for effect, _, _ in parts])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if weighting == "precision":
+            weight = 1.0 / np.array([cov[0, 0] for _, cov, _ in parts])
+        else:
+            weight = np.ones((len(parts), 1))
+        shared = away * weight / weight.sum(axis=0) / result.se
+    # A voxel without a statistic has no parts either.
+    shared[:, ~np.isfinite(result.stat)] = np.nan
+    return RunParts(shared, float(np.max(result.df)))
 
 
 def _read(spec: ContrastSpec, fit: Fit, kind: Literal["t", "F"] | None) -> Hypothesis:

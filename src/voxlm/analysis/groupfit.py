@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxlm.analysis.behind import resampling_of, residuals_of
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.groupsummary import describe_group
 from voxlm.analysis.groupvoxel import compare_group, refit_voxel, write_r
-from voxlm.analysis.resampling import Resampling, permute_mixed
 from voxlm.analysis.savegroup import save_group
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.bids.maps import Maps
@@ -238,21 +238,8 @@ class GroupFit:
         check_estimable(question.C, self.design.matrix, self.design.names)
         effect, cov, df = self.pieces.test_parts(question.C)
         result = wald(effect, cov, df, question.kind, question.null)
-        return Contrast(question, result, self.space, self._resampling())
-
-    def _resampling(self) -> Resampling:
-        """Say what corrections may permute, or why they may not."""
-        if self.model == "lmer":
-            return permute_mixed(self.design, self.maps, self.pieces)
-        plain = self.options.get("cov_type") == "nonrobust" and self.options.get("weights") is None
-        refusal = ""
-        if self.model != "lm" or not plain:
-            what = "weights or robust errors" if self.model == "lm" else self.model
-            refusal = (
-                f"permutation refits ordinary least squares at every exchange, and this is a fit "
-                f"with {what}: use lm over the maps, with blocks= for maps that belong together"
-            )
-        return Resampling(self.maps, self.design.matrix, refusal)
+        behind, residuals = resampling_of(self), residuals_of(self)
+        return Contrast(question, result, self.space, behind, residuals)
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
         """Return the bounds of the ``1 - alpha`` Wald interval of each column, ``(P, 2, V)``."""

@@ -86,7 +86,10 @@ def lm_maps(
         return fit_group_linear(basis, data, cov_type, some)  # type: ignore[arg-type]
 
     pieces: Pieces[Any] = fit_pieces(maps.values, design.matrix, fit)
-    options = {"cov_type": cov_type, "robust": robust, "weights": known}
+    apart = groups if cov_type == "variance_groups" else None
+    options = {
+        "cov_type": cov_type, "robust": robust, "weights": known, "variance_groups": apart
+    }  # fmt: skip
     return GroupFit("lm" if robust is None else "robust", design, maps, pieces, options)
 
 

@@ -1,7 +1,11 @@
-"""What a contrast keeps so that its maps can be permuted."""
+"""What a contrast keeps beside its maps, for corrections that need more than them.
+
+Axes: N maps, R runs, V voxels, P columns.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +36,8 @@ class Resampling:
         The mixed model, to be fitted again to every permutation.
     groups : ndarray of int, shape (N,), optional
         Its widest groups, which permutations keep whole.
+    variance_groups : ndarray of int, shape (N,), optional
+        Groups of maps of unequal variance.
     """
 
     maps: Maps
@@ -39,6 +45,39 @@ class Resampling:
     refusal: str = ""
     mixed: InterceptEstimate | MixedEstimate | None = None
     groups: NDArray[np.int64] | None = None
+    variance_groups: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunParts:
+    """What each run adds to a fixed-effects t, so that whole runs can be flipped.
+
+    Parameters
+    ----------
+    parts : ndarray, shape (R, V)
+        Their sum is the statistic.
+    df : float
+        Its degrees of freedom.
+    """
+
+    parts: NDArray[np.float64]
+    df: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidualImages:
+    """Residuals of a fit, from which the smoothness of its maps is estimated.
+
+    Parameters
+    ----------
+    rows : callable
+        Gives residual images, ``(k, V)`` at a time; their squares sum to 1 at every voxel.
+    refusal : str
+        Why the statistic of this fit is no random field; empty where it is one.
+    """
+
+    rows: Callable[[], Iterator[NDArray[np.float64]]]
+    refusal: str = ""
 
 
 def permute_mixed(design: Design, maps: Maps, pieces: Pieces[Any]) -> Resampling:

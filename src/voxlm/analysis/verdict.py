@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import lazy_loader
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from voxlm import report
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Volume
-from voxlm.inference.clusters import find_clusters
-from voxlm.inference.decision import METHODS, Decision, correct
-from voxlm.kernels.graph import volume_graph
+from voxlm.inference.decision import Decision, correct, p_of
 
 if TYPE_CHECKING:
     from voxlm.analysis.contrast import Contrast
+    from voxlm.inference.ari import AllResolution
     from voxlm.inference.permutation import PermutationTest
+    from voxlm.inference.randomfield import RandomField
 
-# Only some corrections need it, and compiled kernels with it.
-permuting = lazy_loader.load("voxlm.analysis.permuting", suppress_warning=True)
+clustertable = lazy_loader.load("voxlm.analysis.clustertable", suppress_warning=True)
+verdictfile = lazy_loader.load("voxlm.analysis.verdictfile", suppress_warning=True)
+masks = lazy_loader.load("voxlm.images.mask", suppress_warning=True)
+volumes = lazy_loader.load("voxlm.images.opening", suppress_warning=True)
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
-MAPS = ("p", "significant", "stat", "z", "effect")
+MAPS = ("p", "q", "significant", "stat", "z", "effect", "tdp")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Verdict:
     """Which voxels of a contrast are significant.
+
+    Made by :meth:`voxlm.Contrast.correct`. Two verdicts are equal when all of their numbers are.
 
     Parameters
     ----------
@@ -39,13 +46,31 @@ class Verdict:
         What was decided about.
     decision : Decision
         Corrected p, significance, threshold.
+    two_sided : bool
+        Whether both signs of a t count.
+    connectivity : int
+        Neighbours of a voxel in clusters.
     permutations : PermutationTest, optional
-        The null distributions, where maps were permuted.
+        The null distributions, where something was permuted.
+    bounds : AllResolution, optional
+        Of ``"ari"`` and ``"pari"``.
+    formed : ndarray of bool, shape (V,), optional
+        Voxels of the clusters that ``bounds`` were asked about.
+    field : RandomField, optional
+        Of ``"grf"``: smoothness, resels, degrees of freedom.
+    forming : float
+        Height that ``"grf"`` formed clusters at.
     """
 
     contrast: Contrast
     decision: Decision
+    two_sided: bool = True
+    connectivity: int = 6
     permutations: PermutationTest | None = None
+    bounds: AllResolution | None = None
+    formed: Bools | None = None
+    field: RandomField | None = None
+    forming: float = float("nan")
 
     @property
     def method(self) -> str:
@@ -59,127 +84,229 @@ class Verdict:
 
     @property
     def p(self) -> Floats:
-        """Corrected p-values, shape ``(V,)``."""
+        """Corrected p-values, shape ``(V,)``; NaN where there was no test."""
         return self.decision.p
 
     @property
-    def significant(self) -> NDArray[np.bool_]:
+    def q(self) -> Floats:
+        """False-discovery q-values, shape ``(V,)``: Benjamini and Hochberg's, or the verdict's."""
+        if self.method in ("fdr", "fdr_by"):
+            return self.decision.p
+        return correct(p_of(self.contrast.result, self.two_sided), "fdr", self.alpha).p
+
+    @property
+    def significant(self) -> Bools:
         """Whether each voxel is significant, shape ``(V,)``."""
         return self.decision.significant
 
     @property
     def threshold(self) -> float | Floats:
-        """The |t| or F from which a voxel is significant; infinity where none is."""
+        """The statistic from which a voxel is significant, in its own units.
+
+        Of both signs where both count. Infinity where none is; NaN where it is no height, as for
+        TFCE; for clusters the height that forms them.
+        """
         return self.decision.threshold
+
+    @property
+    def words(self) -> str:
+        """The threshold and what it holds, as a sentence."""
+        return self.decision.words
+
+    @property
+    def null(self) -> Floats:
+        """The null distribution that p was counted in, shape ``(K,)``; empty where there is none.
+
+        The largest statistic, cluster or enhancement of each permutation; for ``"pari"`` the
+        steepest line below its sorted p, the observed one included.
+        """
+        if self.bounds is not None:
+            return self.bounds.null
+        if self.permutations is None:
+            return np.empty(0)
+        return self.permutations.measure(self.method, self._at_forming()).null
 
     @property
     def n_significant(self) -> int:
         """Number of significant voxels."""
         return int(self.significant.sum())
 
+    def _at_forming(self) -> float | None:
+        height = self.decision.threshold
+        return float(height) if self.method.startswith("cluster") else None
+
+    def at(self, forming: float) -> Verdict:
+        """Return the decision at another of the cluster-forming thresholds that were given.
+
+        Parameters
+        ----------
+        forming : float
+            In units of the statistic; ``verdict.permutations`` lists them.
+        """
+        if self.permutations is None or not self.method.startswith("cluster"):
+            raise VoxlmError(f"{self.method!r} forms no clusters at several thresholds")
+        decided = self.permutations.decide(self.method, self.alpha, forming)
+        return replace(self, decision=decided)
+
+    def tdp(self, region: ArrayLike | str | PathLike[str] | int | None = None) -> float:
+        """Return the least share of truly active voxels in a region, chosen before or after.
+
+        Parameters
+        ----------
+        region : array of bool of shape (V,), path, image, or int
+            Voxels; a mask on the grid of the maps; or the number of a cluster in ``table()``.
+            All voxels where it is left out.
+
+        Returns
+        -------
+        float
+            From 0 to 1; all such bounds hold together with probability ``1 - alpha``.
+
+        Raises
+        ------
+        VoxlmError
+            A verdict by another method than ``"ari"`` or ``"pari"``; a region of another shape.
+        """
+        if self.bounds is None:
+            raise VoxlmError(
+                f"true-discovery proportions come from correct('ari') or 'pari'; this verdict is "
+                f"by {self.method!r}"
+            )
+        return self.bounds.proportion(self._region(region))
+
+    def _region(self, region: Any) -> Bools:
+        if region is None:
+            return np.ones(len(self.p), dtype=np.bool_)
+        if isinstance(region, (int, np.integer)) and not isinstance(region, (bool, np.bool_)):
+            found = clustertable.clusters_of(self)
+            if not 1 <= region <= len(found):
+                raise VoxlmError(f"there is no cluster {region}: the table has {len(found)}")
+            return np.asarray(found.labels == region)
+        if isinstance(region, (str, PathLike)) or volumes.is_image(region):
+            space = self.contrast.space
+            if not isinstance(space, Volume):
+                raise DataError("a mask image needs maps that are images: give an array of bool")
+            whole = volumes.open_image(space.mask_image(), "maps")
+            return np.asarray(masks.read_mask(masks.open_mask(region, whole))[space.mask])
+        return np.asarray(region)
+
     def values(self, name: str) -> Floats:
-        """Return ``p``, ``significant``, or a map of the contrast where significant, else 0."""
+        """Return a map by name.
+
+        Parameters
+        ----------
+        name : {"stat", "z", "effect", "p", "q", "significant", "tdp"}
+            The statistic, z or effect where significant and 0 elsewhere; corrected p; q;
+            significance as 0 and 1; each cluster's true-discovery proportion.
+        """
         if name not in MAPS:
             raise DataError(f"no map called {name!r}; {did_you_mean(name, MAPS)}")
-        if name == "p":
-            return self.p
+        if name in ("p", "q"):
+            return self.p if name == "p" else self.q
+        if name == "tdp":
+            return np.asarray(clustertable.tdp_map(self))
         if name == "significant":
             return self.significant.astype(np.float64)
         return np.where(self.significant, self.contrast.values(name), 0.0)
 
     def image(self, name: str = "stat") -> Any:
-        """Return a map as an image.
+        """Return a map as an image of the kind the data were.
 
         Parameters
         ----------
-        name : {"stat", "z", "effect", "p", "significant"}
-            The statistic, z or effect where significant and 0 elsewhere; the corrected p; or the
-            mask of significant voxels.
+        name : {"stat", "z", "effect", "p", "q", "significant", "tdp"}
+            As for :meth:`values`; ``significant`` as a mask.
         """
         values = self.values(name)
         if name == "significant":
             return self.contrast.space.image(self.significant)
-        kind = self.contrast.kind if name == "stat" else name
-        df = {"t": self.contrast.df, "F": (self.contrast.df_num, self.contrast.df)}.get(kind)
-        return self.contrast.space.image(values, intent=kind, df=df)
+        intent, df = self.intent(name)
+        return self.contrast.space.image(values, intent=intent, df=df)
+
+    def intent(self, name: str) -> tuple[str | None, Any]:
+        """Return what a map's header declares: its intent, and degrees of freedom."""
+        if name in ("tdp", "significant"):
+            return None, None
+        resolved, df = self.contrast.intent("p" if name == "q" else name)
+        return resolved, df
 
     def table(
-        self, connectivity: Literal[6, 18, 26] = 6, min_distance: float = 8.0
+        self, connectivity: Literal[6, 18, 26] | None = None, min_distance: float = 8.0
     ) -> pd.DataFrame:
         """Return the clusters of significant voxels and their peaks.
 
         Parameters
         ----------
-        connectivity : {6, 18, 26}
-            Neighbours of a voxel.
+        connectivity : {6, 18, 26}, optional
+            Neighbours of a voxel; as the verdict formed its clusters, else 6.
         min_distance : float
             Sub-peaks closer than this, in millimetres, are left out.
 
         Returns
         -------
         DataFrame
-            One row a cluster, and one for each of up to three sub-peaks (``1a``, ``1b``, …): place
-            in mm, statistic, corrected p, and for clusters the size in voxels and mm³.
+            One row a cluster, and one for each of up to three sub-peaks (``1a``, ``1b``, …), as
+            nilearn's ``get_clusters_table``: place in mm, statistic, corrected p; for clusters also
+            the size in voxels and mm³, and the centre of mass, weighted by the statistic's size.
+            ``"grf"`` adds the p of peaks and of clusters. ``"ari"`` and ``"pari"`` list every
+            cluster formed, with its true discoveries and their proportion.
             For arrays, which have no neighbours: one row a significant column.
         """
-        return tabulate(self, connectivity, min_distance)
+        found: pd.DataFrame = clustertable.tabulate(self, connectivity, min_distance)
+        return found
+
+    def plot(self, background: Any = None, n_slices: int = 12) -> Any:
+        """Draw the significant part of the statistic in axial slices.
+
+        Parameters
+        ----------
+        background : image, optional
+            Drawn in grey below, on the same grid. Without it, maps in MNI space lie on a template.
+        n_slices : int
+            At most so many slices.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        DataError
+            Columns of an array, which have no place.
+        """
+        if not isinstance(self.contrast.space, Volume):
+            raise DataError("the maps have no grid to draw: plot verdict.values('stat') yourself")
+        return report.plot_stat_map(
+            self.image("stat"),
+            background,
+            label=self.contrast.intent("stat")[0] or "",
+            title=f"{self.contrast.text}: {self.n_significant:,} voxels, {self.words}",
+            n_slices=n_slices,
+        )
+
+    def save(self, folder: str | PathLike[str]) -> Path:
+        """Write the verdict to a folder, whole or not at all; :func:`voxlm.load_verdict` reads it.
+
+        Parameters
+        ----------
+        folder : path
+            Gets maps of the thresholded statistic, of corrected p and q, of significance, the
+            clusters as a table, the null distribution, and all numbers in full precision.
+
+        Returns
+        -------
+        Path
+        """
+        written: Path = verdictfile.save_verdict(self, Path(folder))
+        return written
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Verdict):
+            return NotImplemented
+        return bool(verdictfile.same(self, other))
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         return str(self.decision)
-
-
-def decide(contrast: Contrast, method: str, alpha: float, options: Mapping[str, Any]) -> Verdict:
-    """Correct a contrast for the number of voxels."""
-    if method in METHODS:
-        if options:
-            raise VoxlmError(f"{', '.join(options)}: not for {method!r}, which permutes nothing")
-        return Verdict(contrast, correct(contrast.result, method, alpha))
-    if method not in permuting.PERMUTED:
-        known = (*METHODS, *permuting.PERMUTED)
-        raise VoxlmError(
-            f"unknown correction {method!r}; {did_you_mean(str(method), known)} "
-            f"The methods are: {', '.join(known)}"
-        )
-    test = permuting.permute(
-        contrast.resampling, contrast.hypothesis, contrast.space, method, dict(options)
-    )
-    return Verdict(contrast, test.decide(method, alpha), test)
-
-
-def tabulate(
-    verdict: Verdict, connectivity: Literal[6, 18, 26], min_distance: float
-) -> pd.DataFrame:
-    """List the clusters of significant voxels with their peaks; see :meth:`Verdict.table`."""
-    stat, p, space = verdict.contrast.stat, verdict.p, verdict.contrast.space
-    if not isinstance(space, Volume):
-        chosen = np.flatnonzero(verdict.significant)
-        chosen = chosen[np.argsort(-np.abs(stat[chosen]), kind="stable")]
-        return pd.DataFrame({"column": chosen, "stat": stat[chosen], "p": p[chosen]})
-    voxels = space.voxels
-    found = find_clusters(
-        np.where(np.isfinite(stat), stat, 0.0),
-        volume_graph(space.shape, np.ravel_multi_index(tuple(voxels.T), space.shape), connectivity),
-        verdict.significant,
-        positions=space.mm(voxels),
-        min_distance=min_distance,
-    )
-    volume = float(np.prod(space.voxel_sizes))
-    rows = []
-    for k, peaks in enumerate(found.peaks):
-        for rank, voxel in enumerate(peaks):
-            x, y, z = space.mm(voxels[voxel])[0]
-            size = int(found.size[k]) if rank == 0 else pd.NA
-            rows.append(
-                {
-                    "cluster": f"{k + 1}{chr(ord('a') + rank - 1) if rank else ''}",
-                    "x": x,
-                    "y": y,
-                    "z": z,
-                    "stat": stat[voxel],
-                    "p": p[voxel],
-                    "voxels": size,
-                    "mm3": size * volume if rank == 0 else pd.NA,
-                }
-            )
-    columns = ["cluster", "x", "y", "z", "stat", "p", "voxels", "mm3"]
-    return pd.DataFrame(rows, columns=columns)

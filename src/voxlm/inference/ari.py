@@ -9,7 +9,7 @@ regions chosen after looking. The bounds come from closed testing with Simes' te
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,8 @@ Ints = NDArray[np.int64]
 NODES = 20_001
 # A critical value this much too small by rounding is still met.
 ROUNDING = 1e-12
+# To which the level of a region is found.
+LEVEL_RTOL = 1e-9
 # Part by which a calibrated line is lowered, more than rounding of p.
 BELOW = 1e-6
 
@@ -47,6 +49,9 @@ class AllResolution:
     hommel : int
         Hommel's value: the largest number of true null hypotheses that Simes' test does not
         contradict; -1 for critical values from permutations.
+    null : ndarray, shape (K + 1,)
+        The steepest line below the sorted p of each permutation, the observed ones included, in
+        increasing order; empty for Simes' test.
 
     Examples
     --------
@@ -61,6 +66,7 @@ class AllResolution:
     start: float
     method: str
     hommel: int
+    null: Array = field(default_factory=lambda: np.empty(0))
 
     def discoveries(self, region: ArrayLike) -> int:
         """Return the least number of truly active voxels in a region.
@@ -93,8 +99,33 @@ class AllResolution:
 
     def proportion(self, region: ArrayLike) -> float:
         """Return the least share of truly active voxels in a region; NaN for an empty one."""
-        size = int(np.sum(np.asarray(region, dtype=np.bool_)))
-        return self.discoveries(region) / size if size else float("nan")
+        found, size = self.discoveries(region), int(np.sum(np.asarray(region)))
+        return found / size if size else float("nan")
+
+    def level(self, region: ArrayLike) -> float:
+        """Return the family-wise p of a region: the least alpha at which it holds a discovery.
+
+        Parameters
+        ----------
+        region : array_like of bool, shape (V,)
+
+        Examples
+        --------
+        >>> found = ari([0.001, 0.002, 0.01, 0.6, 0.9])
+        >>> round(found.level([True, False, False, False, False]), 6)
+        0.005
+        """
+        inside = np.asarray(region, dtype=np.bool_)
+        p = np.sort(self.p[inside & ~np.isnan(self.p)])
+        rank = np.arange(1, p.size + 1) - self.start
+        if not (rank > 0).any():
+            return 1.0
+        # The steepest line that leaves the region without a discovery.
+        steepest = float(np.min(p[rank > 0] / rank[rank > 0]))
+        if self.method == "ari":
+            return _simes_level(self.p[~np.isnan(self.p)], steepest)
+        below = int(np.searchsorted(self.null * (1.0 - BELOW), steepest * (1.0 - ROUNDING)))
+        return min(max(below, 1) / len(self.null), 1.0)
 
     def by_label(self, labels: ArrayLike) -> tuple[Ints, Ints, Array]:
         """Bound the discoveries of clusters or parcels.
@@ -192,6 +223,24 @@ def hommel_value(p: ArrayLike, alpha: float) -> int:
     return int(min(np.min(np.maximum(largest, left)), m))
 
 
+def _simes_level(p: Array, steepest: float) -> float:
+    """Return the least alpha with ``alpha / hommel >= steepest``, to rounding."""
+    ordered = np.sort(p)
+    low, high = steepest, min(len(p) * steepest, 1.0)
+    if low >= 1.0:
+        return 1.0
+    if high <= 0.0:
+        return 0.0
+    while high > low * (1.0 + LEVEL_RTOL):
+        middle = float(np.sqrt(low * high)) if low > 0 else high / 2
+        # Rounding of the critical value counts as meeting it, as in `discoveries`.
+        if steepest * hommel_value(ordered, middle) <= middle * (1.0 + ROUNDING):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
 def pari(
     data: Residuals, arrangements: Arrangements, alpha: float = 0.05, start: float = 0.0
 ) -> AllResolution:
@@ -253,7 +302,7 @@ def pari(
     p = np.full(len(data.tested), np.nan)
     p[data.tested] = np.exp(np.interp(observed[0], at, log_p))
     slope = float(every[allowed] * (1.0 - BELOW))
-    return AllResolution(p, alpha, slope, float(start), "pari", -1)
+    return AllResolution(p, alpha, slope, float(start), "pari", -1, every)
 
 
 def _p_table(data: Residuals) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxlm.contrasts.statmap import StatMap
 from voxlm.errors import VoxlmError
+from voxlm.kernels import tails
 
 Array = NDArray[np.float64]
 
@@ -95,3 +96,21 @@ def conjoin(
     found = np.where(agree, largest_p, np.where(missing, np.nan, 1.0))
     shown = np.where(agree, smallest, np.where(missing, np.nan, 0.0))
     return Conjunction(shown, weakest, found, null, len(maps))
+
+
+def z_of(joint: Conjunction) -> Array:
+    """Return the z whose two-sided p is that of a conjunction, shape ``(V,)``.
+
+    For the conjunction null hypothesis the weakest z itself; 0 where signs differ.
+
+    Examples
+    --------
+    >>> from voxlm.contrasts import wald
+    >>> maps = [wald(np.array([[z]]), np.ones((1, 1, 1)), np.inf, "t") for z in (2.0, 3.0)]
+    >>> z_of(conjoin(maps)), z_of(conjoin(maps, "global")).round(3)
+    (array([2.]), array([3.281]))
+    """
+    if joint.null == "conjunction":
+        return joint.z
+    found = tails.t_isf(joint.p / 2.0, np.inf)
+    return np.where(joint.z == 0, 0.0, np.copysign(found, joint.z))

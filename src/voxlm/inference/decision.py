@@ -13,6 +13,7 @@ from voxlm.contrasts.statmap import StatMap
 from voxlm.errors import VoxlmError, did_you_mean
 from voxlm.kernels import tails
 
+Statistic = Literal["t", "z", "F", "p"]
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -36,10 +37,10 @@ class Decision:
     p_threshold : float
         Uncorrected p at or below which a voxel is significant; 0 where none can be.
     threshold : float or ndarray, shape (V,)
-        The same in units of the statistic (``|t|`` or F): a voxel at or above it is significant;
+        The same in units of the statistic: a voxel at or above it is significant;
         per voxel where df is. Infinite where nothing is significant, NaN where only p is known.
-    statistic : {"t", "F", "p"}
-        Whose units.
+    statistic : {"t", "z", "F", "p"}
+        Whose units; of both signs where both count.
     words : str
         The threshold as a sentence.
 
@@ -61,7 +62,7 @@ class Decision:
     n_tests: int
     p_threshold: float
     threshold: float | Array
-    statistic: Literal["t", "F", "p"]
+    statistic: Statistic
     words: str
 
     @property
@@ -88,7 +89,12 @@ class Method(NamedTuple):
     words: str
 
 
-def correct(evidence: StatMap | ArrayLike, method: str = "fdr", alpha: float = 0.05) -> Decision:
+def correct(
+    evidence: StatMap | ArrayLike,
+    method: str = "fdr",
+    alpha: float = 0.05,
+    two_sided: bool = True,
+) -> Decision:
     """Correct for the number of tests and decide.
 
     Parameters
@@ -101,6 +107,9 @@ def correct(evidence: StatMap | ArrayLike, method: str = "fdr", alpha: float = 0
         family-wise error; ``none`` compares p with alpha.
     alpha : float
         The level, between 0 and 1.
+    two_sided : bool
+        Whether both signs of a t count, or positive effects alone. An F has one side, and p-values
+        are taken as they are.
 
     Returns
     -------
@@ -127,7 +136,10 @@ def correct(evidence: StatMap | ArrayLike, method: str = "fdr", alpha: float = 0
     chosen = _method(method)
     if not 0.0 < alpha < 1.0:
         raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
-    raw = evidence.p if isinstance(evidence, StatMap) else np.asarray(evidence, dtype=np.float64)
+    if isinstance(evidence, StatMap):
+        raw = p_of(evidence, two_sided)
+    else:
+        raw = np.asarray(evidence, dtype=np.float64)
     tested = _tests(raw)
     order = np.flatnonzero(tested)[np.argsort(raw[tested], kind="stable")]
     result = chosen.run(raw[order], alpha)
@@ -136,9 +148,11 @@ def correct(evidence: StatMap | ArrayLike, method: str = "fdr", alpha: float = 0
     significant = np.zeros(raw.shape, dtype=np.bool_)
     significant[order[: result.n_rejected]] = True
     cut = result.cut if result.n_rejected or method not in ("fdr", "fdr_by") else 0.0
-    threshold, statistic = _in_units(evidence, cut)
+    threshold, statistic = _in_units(evidence, cut, two_sided)
     n = len(order)
-    words = _words(cut, threshold, statistic) + f" ({chosen.words.format(alpha=alpha, n=n)})"
+    words = (
+        _words(cut, threshold, statistic, two_sided) + f" ({chosen.words.format(alpha=alpha, n=n)})"
+    )
     return Decision(p, significant, method, alpha, n, cut, threshold, statistic, words)
 
 
@@ -209,27 +223,49 @@ METHODS: dict[str, Method] = {
 
 
 def _in_units(
-    evidence: StatMap | ArrayLike, cut: float
-) -> tuple[float | Array, Literal["t", "F", "p"]]:
+    evidence: StatMap | ArrayLike, cut: float, two_sided: bool
+) -> tuple[float | Array, Statistic]:
     """Turn a cut on p into a threshold on the statistic."""
     if not isinstance(evidence, StatMap):
         return float("nan"), "p"
+    name = name_of(evidence)
     if cut == 0.0:
-        return float("inf"), evidence.kind
+        return float("inf"), name
     if evidence.kind == "t":
-        found = tails.t_isf(cut / 2.0, evidence.df)
+        found = tails.t_isf(cut / (2.0 if two_sided else 1.0), evidence.df)
     else:
         found = tails.f_isf(cut, evidence.df_num, evidence.df)
-    return (float(found[0]) if found.size == 1 else found), evidence.kind
+    values = np.unique(found[~np.isnan(found)])
+    return (float(values[0]) if values.size == 1 else found), name
 
 
-def _words(cut: float, threshold: float | Array, statistic: str) -> str:
+def name_of(evidence: StatMap) -> Literal["t", "z", "F"]:
+    """Return what a statistic is called: a t of infinite degrees of freedom is a z."""
+    return "z" if evidence.kind == "t" and np.isinf(evidence.df).all() else evidence.kind
+
+
+def p_of(evidence: StatMap, two_sided: bool = True) -> Array:
+    """Return uncorrected p: of both sides, or of the upper one.
+
+    Examples
+    --------
+    >>> from voxlm.contrasts import wald
+    >>> z = wald(np.array([[2.0, -2.0]]), np.ones((1, 1, 2)), np.inf, "t")
+    >>> p_of(z, two_sided=False).round(4)
+    array([0.0228, 0.9772])
+    """
+    if two_sided or evidence.kind == "F":
+        return evidence.p
+    return np.exp(tails.t_log_sf(evidence.stat, evidence.df))
+
+
+def _words(cut: float, threshold: float | Array, statistic: str, two_sided: bool) -> str:
     if cut == 0.0:
         return "no voxel reaches the threshold"
     if statistic == "p":
         return f"p <= {cut:.6g}"
-    name = "|t|" if statistic == "t" else "F"
     values = np.atleast_1d(threshold)
     low, high = np.nanmin(values), np.nanmax(values)
     shown = f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f} by voxel"
+    name = f"|{statistic}|" if two_sided and statistic != "F" else statistic
     return f"{name} >= {shown}, p <= {cut:.4g}"

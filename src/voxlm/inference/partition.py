@@ -28,7 +28,7 @@ class Partition(NamedTuple):
         effect and ``tested' y`` have one sign.
     nuisance : ndarray, shape (N, k)
         All that the design can fit when the hypothesis holds.
-    df : int
+    df : float
         Residual degrees of freedom, N - rank.
     offset : ndarray, shape (N,)
         What the null values predict; taken off the data.
@@ -38,7 +38,7 @@ class Partition(NamedTuple):
 
     tested: Array
     nuisance: Array
-    df: int
+    df: float
     offset: Array
     mean_is_tested: bool
 

@@ -15,8 +15,16 @@ from voxlm.inference.exchange import Arrangements
 from voxlm.inference.measure import Measure, measure_all, spread
 from voxlm.inference.partition import Partition, partition
 from voxlm.inference.permute import Sample, reduce_data
-from voxlm.inference.plan import TREE_METHODS, Plan, arrange_plan, check_plan, read_groups
+from voxlm.inference.plan import (
+    TREE_METHODS,
+    Plan,
+    arrange_plan,
+    check_plan,
+    mirrors,
+    read_groups,
+)
 from voxlm.inference.refits import Refitter, make_refits
+from voxlm.inference.runflips import run_flips
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -42,7 +50,7 @@ class PermutationTest:
         t, F, or with variance groups v or G; NaN where there is no test.
     kind : {"t", "F", "v", "G"}
         Which.
-    df : int
+    df : float
         Residual degrees of freedom.
     n_perm : int
         Permutations, K.
@@ -54,16 +62,25 @@ class PermutationTest:
         What was permuted, in words.
     measures : tuple of Measure
         The results.
+    mirrored : bool
+        Whether every arrangement stands beside its mirror image, of the same size: among all flips,
+        the one that flips everything else.
     """
 
     statistic: Array
     kind: str
-    df: int
+    df: float
     n_perm: int
     exhaustive: bool
     two_sided: bool
     scheme: str
     measures: tuple[Measure, ...]
+    mirrored: bool = False
+
+    @property
+    def least_p(self) -> float:
+        """The smallest p that these permutations can give."""
+        return (2 if self.mirrored else 1) / (1 + self.n_perm)
 
     def measure(self, method: str, forming: float | None = None) -> Measure:
         """Return one measure; ``forming`` chooses among several cluster-forming thresholds."""
@@ -92,16 +109,7 @@ class PermutationTest:
         if not 0.0 < alpha < 1.0:
             raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
         found = self.measure(method, forming)
-        if 1.0 / (1 + self.n_perm) > alpha:
-            advice = (
-                "the design allows no more"
-                if self.exhaustive
-                else f"ask for n_perm >= {int(np.ceil(1 / alpha)) - 1}"
-            )
-            raise VoxlmError(
-                f"{self.n_perm} permutations cannot reach p <= {alpha:g}: the smallest p is "
-                f"{1 / (1 + self.n_perm):.3g}; {advice}"
-            )
+        check_reach(self.n_perm, self.exhaustive, self.least_p, alpha)
         with np.errstate(invalid="ignore"):
             significant = found.p <= alpha
         tested = ~np.isnan(found.p)
@@ -209,15 +217,94 @@ def permutation_test(
     groups = read_groups(plan, part)
     arranged = arrangements or arrange_plan(plan, X, part, groups)
     reduced = _sample(plan, data, part, groups, np.asarray(C, dtype=np.float64), refitter, arranged)
+    kind = part.kind if groups is None else {"t": "v", "F": "G"}[part.kind]
+    return _test(plan, reduced, kind, arranged, graph, weights, progress)
+
+
+def flip_test(
+    parts: ArrayLike,
+    df: float,
+    plan: Plan | None = None,
+    *,
+    graph: sparse.csr_array | None = None,
+    weights: ArrayLike | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> PermutationTest:
+    """Test a sum of independent parts by flipping the sign of each, its standard error known.
+
+    Parameters
+    ----------
+    parts : array_like, shape (R, V)
+        What each observation (a run) adds to the statistic.
+    df : float
+        Degrees of freedom of the statistic.
+    plan : Plan, optional
+        How; max-T with 5,000 flips by default.
+    graph, weights, progress
+        As for :func:`permutation_test`.
+
+    Returns
+    -------
+    PermutationTest
+
+    Raises
+    ------
+    VoxlmError, DataError, DesignError
+        Options or data that cannot be used.
+
+    Notes
+    -----
+    Exact where the parts are independent and, under the null hypothesis, symmetric about zero.
+
+    Examples
+    --------
+    >>> parts = np.random.default_rng(0).standard_normal((6, 40)) / np.sqrt(6)
+    >>> parts[:, 7] += 1
+    >>> test = flip_test(parts, 500.0)
+    >>> test.n_perm, test.least_p, float(test.measure("maxt").p[7])
+    (63, 0.03125, 0.03125)
+    """
+    plan, values = plan or Plan(), _read_data(parts)
+    reduced = run_flips(values, df)
+    check_plan(plan, values.shape, reduced.part, graph)
+    arranged = arrange_plan(plan, np.ones((len(values), 1)), reduced.part, None)
+    return _test(plan, reduced, "t", arranged, graph, weights, progress)
+
+
+def _test(
+    plan: Plan,
+    reduced: Sample,
+    kind: str,
+    arranged: Arrangements,
+    graph: sparse.csr_array | None,
+    weights: ArrayLike | None,
+    progress: Callable[[int], object] | None,
+) -> PermutationTest:
+    """Measure the observed map and every permutation of it."""
+    part = reduced.part
     if not reduced.tested.any():
         raise DataError("no voxel can be tested: each has a value that is not finite, or no noise")
     two_sided = plan.two_sided and part.kind == "t"
     measures = measure_all(plan, reduced, arranged, two_sided, graph, weights, progress)
-    kind = part.kind if groups is None else {"t": "v", "F": "G"}[part.kind]
-    scheme = _scheme(arranged)
-    statistic = spread(reduced.statistic, reduced)
+    statistic, mirrored = spread(reduced.statistic, reduced), mirrors(plan, arranged, part)
     return PermutationTest(
-        statistic, kind, part.df, arranged.n, arranged.exhaustive, two_sided, scheme, measures
+        statistic, kind, part.df, arranged.n, arranged.exhaustive, two_sided, _scheme(arranged),
+        measures, mirrored,
+    )  # fmt: skip
+
+
+def check_reach(n_perm: int, exhaustive: bool, least_p: float, alpha: float) -> None:
+    """Refuse a level that so few permutations cannot reach."""
+    if least_p <= alpha * (1 + 1e-12):
+        return
+    advice = (
+        "the design allows no more"
+        if exhaustive
+        else f"ask for n_perm >= {int(np.ceil(1 / alpha)) - 1}"
+    )
+    raise VoxlmError(
+        f"{n_perm} permutations cannot reach p <= {alpha:g}: the smallest p is "
+        f"{least_p:.3g}; {advice}"
     )
 
 

@@ -142,30 +142,81 @@ def arrange_plan(
     )  # fmt: skip
 
 
+def mirrors(plan: Plan, arranged: Arrangements, part: Partition) -> bool:
+    """Say whether every arrangement has a mirror image that is as large.
+
+    With all flips there is for each the one that flips everything else, which turns a t into -t.
+    """
+    by_size = part.kind == "F" or plan.two_sided
+    return arranged.exhaustive and arranged.sign is not None and by_size
+
+
 def forming_thresholds(plan: Plan, part: Partition, two_sided: bool) -> tuple[float, ...]:
     """Return cluster-forming thresholds in units of the statistic, in the order given.
 
     Raises
     ------
     VoxlmError
-        Both kinds at once, a p that looks like a statistic, a statistic that looks like a p.
+        As for :func:`read_forming`.
     """
-    if plan.forming is not None and plan.forming_p is not None:
+    height, p = read_forming(plan.forming, plan.forming_p)
+    if p is None:
+        return height
+    return forming_heights(p, part.kind, part.df, part.tested.shape[1], two_sided)
+
+
+def read_forming(
+    forming: float | Sequence[float] | None, forming_p: float | Sequence[float] | None
+) -> tuple[tuple[float, ...], tuple[float, ...] | None]:
+    """Read cluster-forming thresholds: heights, or else p.
+
+    Parameters
+    ----------
+    forming : float or sequence of float, optional
+        In units of the statistic.
+    forming_p : float or sequence of float, optional
+        As uncorrected p; 0.001 where neither is given.
+
+    Returns
+    -------
+    heights : tuple of float
+        Empty where p were given.
+    p : tuple of float, or None
+
+    Raises
+    ------
+    VoxlmError
+        Both kinds at once, a p that looks like a statistic, a statistic that looks like a p.
+
+    Examples
+    --------
+    >>> read_forming(None, None), read_forming(3.1, None)
+    (((), (0.001,)), ((3.1,), None))
+    """
+    if forming is not None and forming_p is not None:
         raise VoxlmError("give cluster-forming thresholds as forming_p or as forming, not as both")
-    if plan.forming is not None:
-        cuts = np.atleast_1d(np.asarray(plan.forming, dtype=np.float64))
+    if forming is not None:
+        cuts = np.atleast_1d(np.asarray(forming, dtype=np.float64))
         if not (np.isfinite(cuts) & (cuts >= 0.5)).all():
             raise VoxlmError(
                 f"forming is in units of the statistic, for instance 3.1; {cuts.min():g} looks "
                 "like a p-value: give it as forming_p"
             )
-        return tuple(cuts.tolist())
-    p = np.atleast_1d(np.asarray(FORMING_P if plan.forming_p is None else plan.forming_p, float))
+        return tuple(cuts.tolist()), None
+    p = np.atleast_1d(np.asarray(FORMING_P if forming_p is None else forming_p, float))
     if not ((p > 0) & (p < 0.5)).all():
         raise VoxlmError(
             f"forming_p is an uncorrected p, for instance 0.001; {p.max():g} looks like a "
             "statistic: give it as forming"
         )
-    if part.kind == "F":
-        return tuple(tails.f_isf(p, part.tested.shape[1], part.df).tolist())
-    return tuple(tails.t_isf(p / 2 if two_sided else p, part.df).tolist())
+    return (), tuple(p.tolist())
+
+
+def forming_heights(
+    p: Sequence[float], kind: str, df: float, df_num: int, two_sided: bool
+) -> tuple[float, ...]:
+    """Turn cluster-forming p into units of the statistic."""
+    if kind == "F":
+        return tuple(tails.f_isf(p, df_num, df).tolist())
+    each = np.asarray(p)
+    return tuple(tails.t_isf(each / 2 if two_sided else each, df).tolist())

@@ -61,8 +61,13 @@ def over_blocks(n: int, size: int, work: Callable[[int, int], None]) -> None:
             return
         with ThreadPoolExecutor(n_threads(), initializer=_enter) as pool:
             jobs = [pool.submit(work, start, min(start + size, n)) for start in starts]
-            for job in jobs:
-                job.result()
+            try:
+                for job in jobs:
+                    job.result()
+            except BaseException:
+                # Also an interrupt from the keyboard: blocks that have not begun never will.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
 
 def _enter() -> None:

@@ -1,0 +1,43 @@
+"""What lies behind a contrast over maps: the maps to permute, and residuals to smooth by."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from voxlm.analysis.resampling import Resampling, ResidualImages, permute_mixed
+from voxlm.analysis.residuals import map_residuals_of
+
+if TYPE_CHECKING:
+    from voxlm.analysis.groupfit import GroupFit
+
+
+def resampling_of(fit: GroupFit) -> Resampling:
+    """Say what corrections may permute, or why they may not."""
+    if fit.model == "lmer":
+        return permute_mixed(fit.design, fit.maps, fit.pieces)
+    least_squares = fit.options.get("cov_type") in ("nonrobust", "variance_groups")
+    plain = least_squares and fit.options.get("weights") is None
+    refusal = ""
+    if fit.model != "lm" or not plain:
+        what = "weights or robust errors" if fit.model == "lm" else fit.model
+        refusal = (
+            f"permutation refits ordinary least squares at every exchange, and this is a fit "
+            f"with {what}: use lm over the maps, with blocks= for maps that belong together"
+        )
+    groups = fit.options.get("variance_groups")
+    return Resampling(fit.maps, fit.design.matrix, refusal, variance_groups=groups)
+
+
+def residuals_of(fit: GroupFit) -> ResidualImages:
+    """Give residual images, or say why the statistic is no random field."""
+    refusal = ""
+    if fit.model != "lm" or fit.options.get("cov_type") != "nonrobust":
+        what = "other errors" if fit.model == "lm" else fit.model
+        refusal = (
+            f"random-field theory is for a t or F of one residual variance and the same degrees "
+            f"of freedom everywhere, and this is a fit with {what}: use lm over the maps, or a "
+            f"correction by permutation"
+        )
+    rows = partial(map_residuals_of, fit.maps, fit.design.matrix, fit.options.get("weights"))
+    return ResidualImages(rows, refusal)
