@@ -15,6 +15,7 @@ from .analysis.groupfit import GroupFit as GroupFit
 from .analysis.lm import lm as lm
 from .analysis.lss import Trials as Trials
 from .analysis.lss import lss as lss
+from .analysis.merging import merge_statistics as merge_statistics
 from .analysis.meta import meta as meta
 from .analysis.pooling import fixed_effects as fixed_effects
 from .analysis.statistics import load_statistics as load_statistics

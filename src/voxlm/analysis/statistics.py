@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from voxlm.analysis.groupdesign import group_design
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.bids.maps import Maps
+from voxlm.bids.packing import pack_maps, unpack_maps
 from voxlm.design.columns import Design
 from voxlm.errors import DataError
+from voxlm.images.atomic import replacing
 from voxlm.kernels.groupsums import GroupSums
 from voxlm.kernels.randomblocks import BlockSums
 from voxlm.kernels.randomintercept import intercept_basis
@@ -59,6 +62,7 @@ def save_statistics(fit: GroupFit, path: str | PathLike[str]) -> Path:
         "matrix": fit.design.matrix,
         "n_voxels": fit.n_voxels,
         "n_parts": len(fit.pieces.parts),
+        **pack_maps(fit.maps),
     }
     for k, block in enumerate(fit.design.random):
         facts |= {f"codes{k}": block.codes, f"random{k}": block.matrix}
@@ -67,24 +71,26 @@ def save_statistics(fit: GroupFit, path: str | PathLike[str]) -> Path:
         if part is not None:
             facts[f"kind{i}"] = "intercept" if isinstance(part, InterceptEstimate) else "terms"
             facts |= {f"{f.name}{i}": getattr(part.sums, f.name) for f in fields(part.sums)}
-    np.savez(target, **facts)
+    with replacing(target) as unfinished:
+        np.savez(unfinished, **facts)
     return target
 
 
-def load_statistics(path: str | PathLike[str], maps: Maps) -> GroupFit:
-    """Read statistics back as a fit; the maps' table is used, their voxels are not read.
+def load_statistics(path: str | PathLike[str], maps: Maps | None = None) -> GroupFit:
+    """Read statistics back as a fit: no voxel of a map is read.
 
     Parameters
     ----------
     path : path
         From :func:`save_statistics`.
-    maps : Maps
-        Those that were fitted: the same table, the same space.
+    maps : Maps, optional
+        Those that were fitted, where single voxels will be asked for: the same table and space.
+        Left out, table and space are those of the file.
 
     Returns
     -------
     GroupFit
-        What it is asked of the groups' modes, or of single voxels, reads the maps.
+        What it is asked of a random intercept's modes, or of single voxels, needs the maps.
 
     Raises
     ------
@@ -101,7 +107,7 @@ def load_statistics(path: str | PathLike[str], maps: Maps) -> GroupFit:
     >>> maps = Maps(table, data=rng.normal(size=(18, 4)))
     >>> fit = lmer("~ time + (1 | subject)", maps)
     >>> file = save_statistics(fit, Path(tempfile.mkdtemp()) / "kept.npz")
-    >>> bool(np.all(load_statistics(file, maps).params == fit.params))
+    >>> bool(np.all(load_statistics(file).params == fit.params))
     True
     """
     try:
@@ -110,15 +116,25 @@ def load_statistics(path: str | PathLike[str], maps: Maps) -> GroupFit:
         formula, reml = str(kept["formula"]), bool(kept["reml"])
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} does not hold statistics of a mixed fit: {error}") from error
+    maps = unpack_maps(kept) if maps is None else maps
+    if maps is None:
+        raise DataError(f"{path} keeps no table and space: give the maps that were fitted")
     design = group_design(formula, maps)
     _check_same(design, maps, kept)
-    patterns, parts = [], []
+    options = {"reml": reml, "df": str(kept["df"])}
+    patterns: list[Pattern] = []
+    parts: list[Any] = []
     for i in range(int(kept["n_parts"])):
         pattern = Pattern(kept[f"rows{i}"], kept[f"voxels{i}"])
         patterns.append(pattern)
-        parts.append(_solve(design, pattern, kept, i, reml) if f"kind{i}" in kept else None)
+        if f"kind{i}" not in kept:
+            parts.append(None)
+            continue
+        kind = KINDS[str(kept[f"kind{i}"])]
+        sums = kind(**{f.name: kept[f"{f.name}{i}"] for f in fields(kind)})
+        parts.append(solve_statistics(design, pattern, sums, options))
     pieces: Pieces[Any] = Pieces(tuple(patterns), tuple(parts), int(kept["n_voxels"]))
-    return GroupFit("lmer", design, maps, pieces, {"reml": reml, "df": str(kept["df"])})
+    return GroupFit("lmer", design, maps, pieces, options)
 
 
 def _check_same(design: Design, maps: Maps, kept: dict[str, NDArray[Any]]) -> None:
@@ -138,19 +154,22 @@ def _check_same(design: Design, maps: Maps, kept: dict[str, NDArray[Any]]) -> No
         )
 
 
-def _solve(
-    design: Design, pattern: Pattern, kept: dict[str, NDArray[Any]], i: int, reml: bool
-) -> InterceptEstimate | MixedEstimate:
-    """Fit one pattern from its statistics."""
-    kind = str(kept[f"kind{i}"])
-    sums = KINDS[kind](**{f.name: kept[f"{f.name}{i}"] for f in fields(KINDS[kind])})
-    X = design.matrix[pattern.rows]
-    if kind == "intercept":
-        codes = np.unique(design.random[0].codes[pattern.rows], return_inverse=True)[1]
-        found = solve_intercept(intercept_basis(X, codes.astype(np.int64)), sums, reml)
-        return kenward_roger(found) if str(kept["df"]) == "kenward-roger" else found
-    terms = [
-        RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text).rows(pattern.rows)
+def terms_of(design: Design, rows: NDArray[np.bool_]) -> list[RandomTerm]:
+    """Return the random terms of a design in some rows."""
+    return [
+        RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text).rows(rows)
         for b in design.random
     ]
-    return solve_mixed(lay_out(X, terms), sums, reml)
+
+
+def solve_statistics(
+    design: Design, pattern: Pattern, sums: Any, options: Mapping[str, Any]
+) -> InterceptEstimate | MixedEstimate:
+    """Fit one pattern of maps from its statistics."""
+    X = design.matrix[pattern.rows]
+    if isinstance(sums, GroupSums):
+        codes = np.unique(design.random[0].codes[pattern.rows], return_inverse=True)[1]
+        basis = intercept_basis(X, codes.astype(np.int64))
+        found = solve_intercept(basis, sums, options["reml"])
+        return kenward_roger(found) if options["df"] == "kenward-roger" else found
+    return solve_mixed(lay_out(X, terms_of(design, pattern.rows)), sums, options["reml"])

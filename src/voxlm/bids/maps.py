@@ -6,7 +6,7 @@ Axes: N maps, V voxels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -181,6 +181,24 @@ class Maps:
         object.__setattr__(maps, "_place", spaces[0])
         return maps
 
+    @classmethod
+    def without_images(cls, table: pd.DataFrame, space: Space) -> Maps:
+        """Make a table of maps whose voxels are not here, only their space.
+
+        Parameters
+        ----------
+        table : DataFrame
+            One row a map.
+        space : Space
+            Where the voxels lie.
+        """
+        maps = object.__new__(cls)
+        facts = {f.name: f.default for f in fields(cls)}
+        facts |= {"table": read_table(table, "table")[0], "_place": space}
+        for name, value in facts.items():
+            object.__setattr__(maps, name, value)
+        return maps
+
     @property
     def n_maps(self) -> int:
         """Number of maps, N."""
@@ -203,6 +221,8 @@ class Maps:
     def values(self) -> Floats:
         """The maps, shape ``(N, V)``; holes are NaN."""
         found = self.data
+        if found is None and self._first is None:
+            raise DataError("this needs the maps themselves; only their statistics are here")
         if found is None:
             found = self._read(self._effects, "effect", check_fwhm(self.smoothing_fwhm), 3)
         elif self.zeros == "missing":
@@ -226,7 +246,7 @@ class Maps:
 
     def __repr__(self) -> str:
         where = "columns" if self.data is not None else "voxels"
-        if self.data is not None or self.mask is not None or "space" in self.__dict__:
+        if self._first is None or self.mask is not None or "space" in self.__dict__:
             size = f"{self.n_maps} maps × {self.space.n_voxels:,} {where}"
         else:
             assert self._first is not None

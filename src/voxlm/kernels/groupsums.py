@@ -9,6 +9,7 @@ Axes: n rows, m groups, V voxels, P columns, K distinct group sizes, J special d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.lanes import FAST
+from voxlm.kernels.pooled import Share, pooled_coefficients, pooled_spread
 from voxlm.kernels.randomintercept import InterceptBasis, intercept_basis
 from voxlm.kernels.threads import over_blocks
 
@@ -168,14 +170,16 @@ def _class_energy(s, class_of, energy):  # type: ignore[no-untyped-def]
 
 
 def merge_groups(
-    parts: list[tuple[InterceptBasis, GroupSums]],
+    parts: list[tuple[InterceptBasis, GroupSums]], turns: Sequence[Floats] | None = None
 ) -> tuple[InterceptBasis, GroupSums]:
     """Merge the statistics of disjoint sets of groups, rows stacked in the order given.
 
     Parameters
     ----------
     parts : list of (InterceptBasis, GroupSums)
-        The same columns and voxels in each; no group in two of them.
+        The same voxels in each; no group in two of them.
+    turns : sequence of ndarray, shape (p, P), optional
+        From the columns of each part to those of the whole; left out, they are the same columns.
 
     Returns
     -------
@@ -190,28 +194,27 @@ def merge_groups(
     >>> sums.rss
     array([62.])
     """
+    if turns is None:
+        turns = [np.eye(basis.n_columns) for basis, _ in parts]
     first = np.cumsum([0, *[basis.n_groups for basis, _ in parts]]).tolist()
-    X = np.concatenate([basis.X for basis, _ in parts])
+    X = np.concatenate([basis.X @ turn for (basis, _), turn in zip(parts, turns, strict=True)])
     groups = np.concatenate([b.groups + at for (b, _), at in zip(parts, first, strict=False)])
     whole = intercept_basis(X, groups)
     out = empty_group_sums(whole, parts[0][1].n_voxels)
-    levels = [sums.level(basis) for basis, sums in parts]
-    # Differences from one part's level keep the digits of a signal on a large baseline.
-    normal = sum(
-        basis.R.T @ (basis.R @ (level - levels[0]))
-        for (basis, _), level in zip(parts, levels, strict=True)
-    )
-    step = whole.Rinv @ (whole.Rinv.T @ normal)
-    out.start[:] = levels[0] + step
-    for (basis, sums), level, at in zip(parts, levels, first, strict=False):
-        away = basis.R @ (level - levels[0] - step)
-        out.rss[:] += sums.rss + np.einsum("pv,pv->v", away, away)
-        inside = sums.special + basis.special @ (basis.sums @ away)
+    shares = [
+        Share(basis.X, basis.R, sums.level(basis), sums.spread, turn)
+        for (basis, sums), turn in zip(parts, turns, strict=True)
+    ]
+    out.start[:], left = pooled_coefficients(whole.Rinv, shares)
+    for (basis, sums), away, at in zip(parts, left, first, strict=False):
+        along = basis.R @ away
+        out.rss[:] += sums.rss + np.einsum("pv,pv->v", along, along)
+        inside = sums.special + basis.special @ (basis.sums @ along)
         _merge_part(basis, sums, whole, inside, int(at), out)
     for j, k in enumerate(whole.special_class):
         out.rest[k] -= out.special[j] ** 2
     np.maximum(out.rest, 0.0, out=out.rest)
-    out.spread[:] = _pooled_spread(parts, levels)
+    out.spread[:] = pooled_spread(shares)
     return whole, out
 
 
@@ -231,14 +234,3 @@ def _merge_part(
     for k, size_class in enumerate(k_of):
         here = basis.special_class == k
         out.rest[size_class] += sums.rest[k] + np.einsum("jv,jv->v", inside[here], inside[here])
-
-
-def _pooled_spread(parts: list[tuple[InterceptBasis, GroupSums]], levels: list[Floats]) -> Floats:
-    """Add the spread between the parts' fitted means to that within them."""
-    n = np.array([basis.n_rows for basis, _ in parts], dtype=np.float64)
-    means = np.stack(
-        [basis.X.mean(axis=0) @ level for (basis, _), level in zip(parts, levels, strict=True)]
-    )
-    away = means - (n @ means) / n.sum()
-    within: Floats = np.sum([sums.spread for _, sums in parts], axis=0)
-    return within + n @ away**2
