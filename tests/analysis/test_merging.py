@@ -19,6 +19,7 @@ FORMULAS = [
     "~ time + (1 + time || subject)",
     "~ time + (1 | site/subject)",
     "~ time + (1 | subject) + (1 | item)",
+    "~ time + (1 | subject) + (1 + time | item)",
 ]
 
 

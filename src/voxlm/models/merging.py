@@ -80,24 +80,23 @@ def merge_terms(
         along = part.layout.blocks.R @ away
         rss += part.sums.rss + np.einsum("pv,pv->v", along, along)
     totals = [_term_total(k, whole, terms, parts, left) for k in range(len(terms))]
-    m, q = blocks.gram.shape[:2]
+    m, q = blocks.kind_of.size, blocks.Z.shape[1]
     inner = np.empty((m, q, rss.size))
     outer = np.empty((blocks.others.shape[1], rss.size))
-    size = _sizes(whole, terms)
-    for k, total in enumerate(totals):
-        at, width = whole.first[k], total.shape[1]
+    for k, (total, term) in enumerate(zip(totals, terms, strict=True)):
+        at, (count, width) = whole.first[k], total.shape[:2]
+        scaled = total / _size(term)
         if k in whole.main:
-            inner[:, at : at + width] = total / size[at : at + width, None]
+            inner[:, at : at + width] = scaled
         else:
-            outer[at : at + len(total)] = total[:, 0]
+            outer[at : at + count * width] = scaled.reshape(count * width, -1)
     shift = np.zeros(rss.size)
     return BlockSums(start, inner.reshape(m * q, -1), outer, rss, pooled_spread(shares), shift)
 
 
-def _sizes(layout: Layout, terms: Sequence[RandomTerm]) -> Floats:
-    """Return what the columns of the main factor were divided by, shape ``(q,)``."""
-    Z = np.hstack([terms[k].matrix for k in layout.main])
-    return np.asarray(np.sqrt((Z**2).mean(axis=0)))
+def _size(term: RandomTerm) -> Floats:
+    """Return what the solver divides a term's columns by, shape ``(q, 1)``."""
+    return np.asarray(np.sqrt((term.matrix**2).mean(axis=0)))[:, None]
 
 
 def _term_total(
@@ -124,10 +123,11 @@ def _term_total(
 
 def _own_sums(part: TermsPart, k: int) -> Floats:
     """Return a part's own sums of residuals for a term, ``(groups, q, V)``."""
-    layout, at = part.layout, part.layout.first[k]
-    if k not in layout.main:
-        return part.sums.outer[at : at + layout.levels[k].size, None]
-    m, q = layout.blocks.gram.shape[:2]
-    here = slice(at, at + part.own[k].matrix.shape[1])
-    size = _sizes(layout, part.own)[here, None]
-    return np.asarray(part.sums.inner.reshape(m, q, -1)[:, here] * size)
+    layout, at, width = part.layout, part.layout.first[k], part.layout.widths[k]
+    if k in layout.main:
+        m, q = layout.blocks.kind_of.size, layout.blocks.Z.shape[1]
+        own = part.sums.inner.reshape(m, q, -1)[:, at : at + width]
+    else:
+        count = layout.levels[k].size
+        own = part.sums.outer[at : at + count * width].reshape(count, width, -1)
+    return np.asarray(own * _size(part.own[k]))
