@@ -5,6 +5,7 @@ Axes: P columns, Q contrast rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,9 +61,11 @@ def expression_to_contrast_vector(expression: str, design_columns: Sequence[str]
         if len(rows) != 1 or rows[0].null != 0:
             raise ContrastError("a text stands for one row; give a matrix for a joint test")
     except ContrastError as error:
+        unknown = [word for word in re.findall(r"[A-Za-z_]\w*", expression) if word not in names]
+        undefined = f"name '{unknown[0]}' is not defined\n" if unknown else ""
         raise ContrastError(
             f"Contrast not found in design matrix: the expression ({expression}) is not valid.\n"
-            f"{error}\n"
+            f"{undefined}{error}\n"
             "This could be due to defining the contrasts using design matrix columns that are "
             "invalid python identifiers.\n"
             f"Available matrix columns are: {names}"

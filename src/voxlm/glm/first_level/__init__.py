@@ -5,6 +5,7 @@ from voxlm.glm.first_level.design_matrix import (
     make_first_level_design_matrix,
 )
 from voxlm.glm.first_level.first_level import FirstLevelModel
+from voxlm.glm.first_level.from_bids import first_level_from_bids
 from voxlm.glm.first_level.hemodynamic_models import (
     compute_regressor,
     glover_dispersion_derivative,
@@ -21,6 +22,7 @@ __all__ = [
     "FirstLevelModel",
     "check_design_matrix",
     "compute_regressor",
+    "first_level_from_bids",
     "glover_dispersion_derivative",
     "glover_hrf",
     "glover_time_derivative",

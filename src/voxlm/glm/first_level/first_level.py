@@ -19,7 +19,12 @@ from voxlm.glm.contrasts import (
     runs_with_effect,
 )
 from voxlm.glm.estimator import Estimator, check_attribute, voxelwise
-from voxlm.glm.first_level.planning import check_parameters, retained_scans, run_designs
+from voxlm.glm.first_level.planning import (
+    check_parameters,
+    retained_scans,
+    run_designs,
+    scrubbed,
+)
 from voxlm.glm.first_level.run_glm import run_glm
 from voxlm.glm.first_level.runs import (
     FittedRun,
@@ -178,7 +183,8 @@ class FirstLevelModel(Estimator):
         confounds : DataFrame, ndarray, path, or list of them, optional
             One a run, a row a scan.
         sample_masks : array_like or list of them, optional
-            The scans retained in each run; they then count as consecutive.
+            The scans retained in each run; they then count as consecutive. Left out, the
+            ``attrs["sample_mask"]`` of confounds say it, where they have one.
         design_matrices : DataFrame, path, or list of them, optional
             Instead of events and confounds.
         bins : int
@@ -194,6 +200,8 @@ class FirstLevelModel(Estimator):
         runs = check_images(run_imgs, "run_imgs")
         options = self._options(bins)
         designs, planned = run_designs(self, runs, events, confounds, design_matrices)
+        if sample_masks is None and design_matrices is None:
+            sample_masks = scrubbed(confounds)
         masks = retained_scans(runs, sample_masks)
         masker = make_masker(
             runs,

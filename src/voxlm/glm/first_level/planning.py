@@ -65,6 +65,21 @@ def retained_scans(runs: Sequence[Any], masks: Any) -> list[Any] | None:
     return [check_sample_mask(m, n_scans_of(r)) for m, r in zip(listed, runs, strict=True)]
 
 
+def scrubbed(confounds: Any) -> list[Any] | None:
+    """Return the scans that tables of confounds say to keep; None where no table says so.
+
+    A table says it by ``attrs["sample_mask"]``, as :func:`first_level_from_bids` sets it.
+    """
+    tables = confounds if isinstance(confounds, list | tuple) else [confounds]
+    said = [getattr(table, "attrs", {}).get("sample_mask") for table in tables]
+    if all(mask is None for mask in said):
+        return None
+    return [
+        np.arange(len(table)) if mask is None else mask
+        for table, mask in zip(tables, said, strict=True)
+    ]
+
+
 def run_designs(
     model: Any, runs: Sequence[Any], events: Any, confounds: Any, matrices: Any
 ) -> tuple[list[pd.DataFrame], Planned]:
