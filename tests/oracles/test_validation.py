@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # SPM and FSL write their maps as float32.
 FLOAT32 = 1e-6
+# Sums of 21 terms of order one, and where optimisers of the same function stop.
+ROUNDING, ITERATED = 1e-12, 1e-6
 
 
 @pytest.fixture
@@ -51,6 +53,16 @@ def test_spm_twelve_sessions(script: Any) -> None:
 
 def test_fsl_fixed_effects(script: Any) -> None:
     assert_equal(script("fsl_film_voxels", "compare_fsl").fixed_effects())
+
+
+def test_meta_analysis_of_studies(script: Any) -> None:
+    pain = script("nimare_pain21", "compare_meta")
+    for method in ("fe", "dl", "reml"):
+        row = pain.with_pymare(method)
+        exact = ITERATED if method == "reml" else ROUNDING
+        assert max(row["estimate"], row["se"], row["p"]) < exact
+        assert row.get("deviance ≤ theirs", 1.0) == 1.0
+    assert all(row["gap / max"] < ITERATED for row in pain.with_statsmodels().values())
 
 
 def test_shifted_conditions_matter_nowhere(script: Any) -> None:
