@@ -20,6 +20,7 @@ from .analysis.meta import meta as meta
 from .analysis.pooling import fixed_effects as fixed_effects
 from .analysis.statistics import load_statistics as load_statistics
 from .analysis.statistics import save_statistics as save_statistics
+from .analysis.threshold import threshold as threshold
 from .analysis.verdict import Verdict as Verdict
 from .analysis.verdictfile import load_verdict as load_verdict
 from .bids.maps import Maps as Maps

@@ -162,7 +162,9 @@ def _mean(fit: Fit) -> NDArray[np.float64]:
 
 def _printed(table: pd.DataFrame) -> str:
     """Lay out a table of clusters: millimetres, statistic and size in digits worth reading."""
-    digits = dict.fromkeys(("x", "y", "z"), ".1f") | {"stat": ".2f", "p": ".2g", "mm3": ",.0f"}
+    places = ("x", "y", "z", "com_x", "com_y", "com_z")
+    digits = dict.fromkeys(places, ".1f") | dict.fromkeys(("p", "p_peak", "p_cluster"), ".2g")
+    digits |= {"stat": ".2f", "mm3": ",.0f", "tdp": ".2f"}
 
     def written(column: Any, value: Any) -> str:
         return "" if pd.isna(value) else format(value, digits.get(column, ""))

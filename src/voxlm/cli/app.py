@@ -10,6 +10,8 @@ import voxlm
 from voxlm.cli.demo import demo
 from voxlm.cli.explain import explain
 from voxlm.cli.fit import fit
+from voxlm.cli.group import group
+from voxlm.cli.threshold import threshold
 
 app = typer.Typer(
     name="voxlm",
@@ -38,6 +40,8 @@ def start(
 
 
 app.command()(fit)
+app.command()(group)
+app.command()(threshold)
 app.command()(explain)
 app.command()(demo)
 

@@ -68,7 +68,12 @@ def fit(
         list[str] | None,
         typer.Option(help='"face - house" is a t, "face, house" a joint F; repeatable.'),
     ] = None,
-    correct: Annotated[str, typer.Option(help="fdr, fdr_by, bonferroni, holm or none.")] = "fdr",
+    correct: Annotated[
+        str,
+        typer.Option(
+            help="fdr, fdr_by, bonferroni, holm, none, ari or grf; several runs: maxt, tfce, …"
+        ),
+    ] = "fdr",
     alpha: Annotated[float, typer.Option(help="The error rate to hold.")] = 0.05,
     check: Annotated[
         int, typer.Option(help="Refit so many random voxels with statsmodels and compare.", min=0)

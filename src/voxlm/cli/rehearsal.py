@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from voxlm.analysis.deciding import check_method
+from voxlm.analysis.options import share
 from voxlm.analysis.plan import plan_runs
 from voxlm.bids.run import Run
 from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.design.stack import stack as stack_designs
-from voxlm.inference.decision import correct as decide
 
 
 def rehearse(
@@ -45,7 +44,8 @@ def rehearse(
     VoxlmError
         For a formula, a contrast or a correction that cannot work.
     """
-    decide(np.ones(1), correct, alpha)
+    check_method(correct)
+    share(alpha)
     plans = plan_runs(formula, runs, hrf, order)
     asked = [(plan.asked, plan.design.meaning) for plan in plans]
     if stack and len(runs) > 1:

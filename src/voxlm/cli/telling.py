@@ -15,6 +15,8 @@ from voxlm.errors import VoxlmError, VoxlmWarning
 FAILED = 1
 #: The command was not understood: the same code as an unknown option.
 MISUSED = 2
+#: Stopped from the keyboard, as shells count it.
+STOPPED = 130
 
 
 class MisuseError(VoxlmError):
@@ -38,6 +40,10 @@ def telling(debug: bool) -> Iterator[None]:
             yield
     except typer.Exit:
         raise
+    except KeyboardInterrupt as stop:
+        how_far = str(stop) or "stopped"
+        typer.echo(f"voxlm: {how_far}; nothing was written", err=True)
+        raise typer.Exit(STOPPED) from stop
     except MisuseError as error:
         if debug:
             raise
