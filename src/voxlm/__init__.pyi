@@ -1,6 +1,7 @@
 from . import bids as bids
 from . import hrf as hrf
 from . import simulate as simulate
+from .analysis import plot as plot
 from .analysis.anova import anova as anova
 from .analysis.conjunction import conjunction as conjunction
 from .analysis.contrast import Contrast as Contrast

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+import lazy_loader
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ from voxlm.analysis.summary import describe_fit
 from voxlm.analysis.voxelwise import compare, refit, series
 from voxlm.errors import DataError
 from voxlm.models.reduce import FITTED, REASONS
+
+# Pictures and the page's template are loaded by whoever wants a report.
+pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 
@@ -256,6 +260,38 @@ class Fit(Fitted):
         are saved by the plain names ``contrast-faceMinusHouse_stat-z_statmap.nii.gz``.
         """
         return save_fit(self, self.contrast, Path(out), contrasts)
+
+    def report(
+        self,
+        path: str | PathLike[str],
+        contrasts: Any = (),
+        *,
+        correct: str = "fdr",
+        alpha: float = 0.05,
+        title: str | None = None,
+        **options: Any,
+    ) -> Path:
+        """Write one page on the fit: model, contrasts, residuals, methods.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.html``. The page holds its pictures and viewers and loads nothing.
+        contrasts : iterable of str, Contrast or Verdict, or a dict of them by name
+            What is shown and tabulated; a Verdict as it was decided.
+        correct, alpha, **options
+            As for :meth:`voxlm.Contrast.correct`.
+        title : str, optional
+            Of the page; the name of the data where not given.
+
+        Returns
+        -------
+        Path
+            ``path``.
+        """
+        return pages.write_run_report(
+            [self], self.contrast, Path(path), contrasts, correct, alpha, title, options
+        )
 
     def summary(self) -> str:
         """Describe the fit: formula as understood, columns, scans, voxels."""

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,9 @@ from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.contrasts.statmap import StatMap, wald
 from voxlm.errors import ContrastError, DataError
 from voxlm.images.space import Space, Volume
+
+# Pictures and the page's template are loaded by whoever wants a report.
+pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 Weighting = Literal["unweighted", "precision"]
@@ -123,6 +127,38 @@ class FixedEffects:
     def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
         """Write each run's folder and the combined contrasts, whole or not at all."""
         return save_fixed(self.fits, self.contrast, Path(out), contrasts)
+
+    def report(
+        self,
+        path: str | PathLike[str],
+        contrasts: Any = (),
+        *,
+        correct: str = "fdr",
+        alpha: float = 0.05,
+        title: str | None = None,
+        **options: Any,
+    ) -> Path:
+        """Write one page on the runs: models, combined contrasts, residuals, methods.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.html``. The page holds its pictures and viewers and loads nothing.
+        contrasts : iterable of str, Contrast or Verdict, or a dict of them by name
+            What is shown and tabulated; a Verdict as it was decided.
+        correct, alpha, **options
+            As for :meth:`voxlm.Contrast.correct`.
+        title : str, optional
+            Of the page; the name of the data where not given.
+
+        Returns
+        -------
+        Path
+            ``path``.
+        """
+        return pages.write_run_report(
+            self.fits, self.contrast, Path(path), contrasts, correct, alpha, title, options
+        )
 
     def summary(self) -> str:
         """Describe every run's fit."""

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+import lazy_loader
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ from voxlm.errors import DataError, did_you_mean
 from voxlm.images.space import Space
 from voxlm.kernels.tails import t_isf, t_to_p
 from voxlm.models.pieces import Pieces
+
+# Pictures and the page's template are loaded by whoever wants a report.
+pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 
@@ -376,6 +380,41 @@ class GroupFit:
             The R script; the table lies beside it.
         """
         return write_r(self, self.space.index(i, j, k), Path(folder))
+
+    def report(
+        self,
+        path: str | PathLike[str],
+        contrasts: Any = (),
+        *,
+        correct: str = "fdr",
+        alpha: float = 0.05,
+        title: str | None = None,
+        background: Any = None,
+        **options: Any,
+    ) -> Path:
+        """Write one page on the group: model, contrasts, the maps at the peaks, variances, methods.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.html``. The page holds its pictures and viewers and loads nothing.
+        contrasts : iterable of str, Contrast or Verdict, or a dict of them by name
+            What is shown and tabulated; a Verdict as it was decided.
+        correct, alpha, **options
+            As for :meth:`voxlm.Contrast.correct`.
+        title : str, optional
+            Of the page; the name of the data where not given.
+        background : image, optional
+            Under the maps; without it nilearn's template under maps in MNI space.
+
+        Returns
+        -------
+        Path
+            ``path``.
+        """
+        return pages.write_group_report(
+            self, Path(path), contrasts, correct, alpha, title, background, options
+        )
 
     def summary(self) -> str:
         """Describe the fit as ``summary(lmer)`` does, medians over voxels."""

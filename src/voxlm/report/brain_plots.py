@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from voxlm import report
 from voxlm.errors import DataError
-from voxlm.report.canvas import new_figure
+from voxlm.report.canvas import new_figure, owner
 
 #: The NIfTI code of a transform into MNI space.
 MNI_CODE = 4
@@ -63,6 +63,8 @@ class Picture:
         Edges of a voxel in millimetres.
     limit, threshold : float
         Ends of the colours; 0 where nothing is hidden.
+    signed : bool
+        Whether the colours are symmetric about 0.
     """
 
     values: NDArray[np.float64]
@@ -72,6 +74,7 @@ class Picture:
     sizes: NDArray[np.float64]
     limit: float
     threshold: float
+    signed: bool
 
 
 def plot_stat_map(
@@ -82,7 +85,9 @@ def plot_stat_map(
     label: str = "z",
     title: str = "",
     n_slices: int = 12,
-) -> Figure:
+    signed: bool = True,
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """Draw a signed map in axial slices with a symmetric colour bar.
 
     Parameters
@@ -99,10 +104,14 @@ def plot_stat_map(
     title : str
     n_slices : int
         At most so many slices, evenly spread over the brain.
+    signed : bool
+        Whether colours are symmetric about 0; else they run from 0 to the largest value.
+    ax : Axes, optional
+        The place to draw in; a new figure where not given.
 
     Returns
     -------
-    Figure
+    Figure, or ``ax``
 
     Raises
     ------
@@ -127,6 +136,8 @@ def plot_stat_map(
             label=label,
             title=title,
             n_slices=min(n_slices, 8),
+            signed=signed,
+            ax=ax,
         )
     under = None if background is None else np.asarray(background.dataobj, dtype=np.float64)
     return plot_mosaic(
@@ -137,6 +148,8 @@ def plot_stat_map(
         label=label,
         title=title,
         n_slices=n_slices,
+        signed=signed,
+        ax=ax,
     )
 
 
@@ -149,7 +162,9 @@ def plot_mosaic(
     label: str = "z",
     title: str = "",
     n_slices: int = 12,
-) -> Figure:
+    signed: bool = True,
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """Draw a volume in axial slices, the reader's left the subject's left.
 
     Parameters
@@ -160,12 +175,12 @@ def plot_mosaic(
         Voxel indices to millimetres; slices are cut along the nearest voxel axes.
     background : ndarray, shape (I, J, K), optional
         Drawn in grey under the map.
-    threshold, label, title, n_slices
+    threshold, label, title, n_slices, signed, ax
         As for :func:`plot_stat_map`.
 
     Returns
     -------
-    Figure
+    Figure, or ``ax``
 
     Raises
     ------
@@ -197,8 +212,9 @@ def plot_mosaic(
         sizes=np.linalg.norm(affine[:3, :3], axis=0)[[axis for axis, _ in order]],
         limit=_limit(values),
         threshold=threshold or 0.0,
+        signed=signed,
     )
-    return _mosaic(picture, label, title, n_slices)
+    return _mosaic(picture, label, title, n_slices, ax)
 
 
 def _limit(values: NDArray[np.float64]) -> float:
@@ -240,11 +256,40 @@ def _heights(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.
     return np.asarray(points @ affine[2])
 
 
-def _mosaic(picture: Picture, label: str, title: str, n_slices: int) -> Figure:
+def _mosaic(
+    picture: Picture, label: str, title: str, n_slices: int, ax: Axes | None
+) -> Figure | Axes:
     """Lay the slices out in rows, cropped to the brain."""
     crop, slices = _window(picture.brain, n_slices)
     columns = min(6, len(slices))
     rows = -(-len(slices) // columns)
+    if ax is None:
+        figure, grid, lines = _sheet(picture, crop, rows, columns, title)
+    else:
+        figure, grid = owner(ax), _panels(ax, rows, columns)
+        lines = [title] if title else []
+    shown = [_slice(panel, picture, crop, k) for panel, k in zip(grid.flat, slices, strict=False)]
+    if ax is not None:  # little room: the number alone
+        for panel, k in zip(grid.flat, slices, strict=False):
+            panel.set_title(f"{picture.heights[k]:.0f}", fontsize=6, pad=1)
+    for panel in grid.flat:
+        panel.set_axis_off()
+    _mark_sides(grid[0, 0])
+    bar = figure.colorbar(shown[0], ax=grid if ax is None else ax, shrink=0.85, aspect=25, pad=0.02)
+    bar.set_label(label)
+    if picture.threshold:
+        bar.ax.axhspan(-picture.threshold, picture.threshold, color="0.6")
+    if lines and ax is None:
+        figure.suptitle("\n".join(lines), fontsize=11)
+    elif ax is not None:
+        ax.set_title(title)
+    return figure if ax is None else ax
+
+
+def _sheet(
+    picture: Picture, crop: tuple[slice, slice], rows: int, columns: int, title: str
+) -> tuple[Figure, NDArray[Any], list[str]]:
+    """Return a figure of the size that the slices need, its panels, and the lines of the title."""
     extent = [
         (part.stop - part.start) * size for part, size in zip(crop, picture.sizes, strict=False)
     ]
@@ -257,17 +302,18 @@ def _mosaic(picture: Picture, label: str, title: str, n_slices: int) -> Figure:
     grid = figure.subplots(
         rows, columns, squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02}
     )
-    shown = [_slice(ax, picture, crop, k) for ax, k in zip(grid.flat, slices, strict=False)]
-    for ax in grid.flat:
-        ax.set_axis_off()
-    _mark_sides(grid[0, 0])
-    bar = figure.colorbar(shown[0], ax=grid, shrink=0.85, aspect=25, pad=0.02)
-    bar.set_label(label)
-    if picture.threshold:
-        bar.ax.axhspan(-picture.threshold, picture.threshold, color="0.6")
-    if lines:
-        figure.suptitle("\n".join(lines), fontsize=11)
-    return figure
+    return figure, grid, lines
+
+
+def _panels(ax: Axes, rows: int, columns: int) -> NDArray[Any]:
+    """Divide the place of some axes into panels."""
+    ax.set_axis_off()
+    panels = [
+        ax.inset_axes((c / columns, 1 - (r + 1) / rows, 0.98 / columns, 0.9 / rows))
+        for r in range(rows)
+        for c in range(columns)
+    ]
+    return np.array(panels, dtype=object).reshape(rows, columns)
 
 
 def _window(brain: NDArray[np.bool_], n_slices: int) -> tuple[tuple[slice, slice], list[int]]:
@@ -301,16 +347,25 @@ def _slice(ax: Axes, picture: Picture, crop: tuple[slice, slice], k: int) -> Any
             aspect=aspect,
             interpolation="bilinear",
         )
-    ax.set_title(f"z = {picture.heights[k]:.0f} mm", fontsize=8, pad=2)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_title(f"z = {picture.heights[k]:.0f} mm", fontsize=8, pad=2, y=1.0)
     return ax.imshow(
         np.ma.masked_invalid(picture.values[(*crop, k)].T),
         origin="lower",
-        cmap="coolwarm" if picture.grey is None else COLD_HOT,
-        vmin=-picture.limit,
+        cmap=_colours(picture),
+        vmin=-picture.limit if picture.signed else 0.0,
         vmax=picture.limit,
         aspect=aspect,
         interpolation="nearest",
     )
+
+
+def _colours(picture: Picture) -> Any:
+    """Return the colours: strong ones over a grey background."""
+    if not picture.signed:
+        return "viridis"
+    return "coolwarm" if picture.grey is None else COLD_HOT
 
 
 def _mark_sides(ax: Axes) -> None:

@@ -17,6 +17,8 @@ except ModuleNotFoundError as missing:
 
 #: Dots per inch of written pictures.
 DPI = 150
+#: Told apart by people with any colour vision, in this order.
+COLOURS = ("#2e6f95", "#d1495b", "#3d9970", "#8a6fb0", "#e6a23c", "#5c5c5c")
 
 
 def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
@@ -27,6 +29,20 @@ def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
 def axes_or_new(ax: Axes | None, width: float, height: float) -> Axes:
     """Return ``ax``, or the axes of a new figure of that size in inches."""
     return new_figure(width, height).add_subplot() if ax is None else ax
+
+
+def owner(ax: Axes) -> Figure:
+    """Return the figure of some axes.
+
+    Raises
+    ------
+    VoxlmError
+        If they were removed from it.
+    """
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise VoxlmError("these axes belong to no figure, so there is no picture")
+    return figure
 
 
 def save_picture(drawn: Figure | Axes, path: str | Path) -> Path:
@@ -53,9 +69,7 @@ def save_picture(drawn: Figure | Axes, path: str | Path) -> Path:
     >>> save_picture(ax, pathlib.Path(tempfile.mkdtemp()) / "empty.png").name
     'empty.png'
     """
-    figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
-    if figure is None:
-        raise VoxlmError("these axes belong to no figure, so there is no picture to save")
+    figure = drawn if isinstance(drawn, Figure) else owner(drawn)
     target = Path(path)
     figure.savefig(target, dpi=DPI, format="png", facecolor="white", metadata={"Software": None})
     return target

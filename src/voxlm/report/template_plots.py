@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voxlm.errors import VoxlmError
-from voxlm.report.canvas import new_figure
+from voxlm.report.canvas import new_figure, owner
 
 try:
     from nilearn.image import new_img_like
@@ -31,7 +32,9 @@ def plot_on_template(
     label: str = "z",
     title: str = "",
     n_slices: int = 8,
-) -> Figure:
+    signed: bool = True,
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """Draw a map in MNI space in axial slices over the template.
 
     Parameters
@@ -45,22 +48,31 @@ def plot_on_template(
         What the colours mean.
     title : str
     n_slices : int
+    signed : bool
+        Whether colours are symmetric about 0; else they run from 0 to ``limit``.
+    ax : Axes, optional
+        The place to draw in; a new figure where not given.
 
     Returns
     -------
-    Figure
+    Figure, or ``ax``
     """
-    figure = new_figure(11.0, 2.9, arranged=False)
+    figure = new_figure(11.0, 2.9, arranged=False) if ax is None else owner(ax)
     known = new_img_like(image, np.nan_to_num(np.asarray(image.dataobj, dtype=np.float64)))
     plot_stat_map(
         known,
         threshold=NO_THRESHOLD if threshold is None else threshold,
         vmax=limit,
+        vmin=-limit if signed else 0.0,
+        cmap="RdBu_r" if signed else "viridis",
         display_mode="z",
         cut_coords=n_slices,
         figure=figure,
-        axes=(0.0, 0.0, 0.97, 0.9),
+        axes=(0.0, 0.0, 0.97, 0.9) if ax is None else ax,
         draw_cross=False,
     )
+    if ax is not None:
+        ax.set_title(f"{title} ({label})" if title else label)
+        return ax
     figure.suptitle(f"{title} ({label})" if title else label, fontsize=11)
     return figure

@@ -6,9 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from voxlm.report.canvas import axes_or_new
-
-COLOURS = ("#d1495b", "#2e6f95", "#8a6fb0", "#3d9970", "#e6a23c")
+from voxlm.report.canvas import COLOURS, axes_or_new
 
 
 def plot_truth(

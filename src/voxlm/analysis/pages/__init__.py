@@ -1,0 +1,1 @@
+"""What a report says: fits, contrasts and residuals laid out in sections."""

@@ -1,0 +1,192 @@
+"""The sections of a report that show contrasts: words, maps, clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voxlm import report
+from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.verdict import Verdict
+from voxlm.errors import DataError
+from voxlm.images.space import Volume
+
+Ask = Callable[[Any], Contrast]
+
+#: Rows of a table of clusters that a page shows.
+MOST_ROWS = 200
+FORMATS = {
+    "x": ".0f", "y": ".0f", "z": ".0f", "stat": ".2f", "p": ".2g", "voxels": ",.0f", "mm3": ",.0f",
+}  # fmt: skip
+HEADS = {"x": "x (mm)", "y": "y (mm)", "z": "z (mm)", "p": "corrected p", "mm3": "mm³"}
+
+
+def decided(
+    ask: Ask, contrasts: Any, correct: str, alpha: float, options: Mapping[str, Any]
+) -> dict[str, Verdict]:
+    """Ask contrasts and correct them; what is decided already stays as it is.
+
+    Parameters
+    ----------
+    ask : callable
+        Makes a Contrast of a text.
+    contrasts : str, Contrast, Verdict, an iterable of them, or a mapping of them by name
+    correct, alpha, options
+        As for :meth:`voxlm.Contrast.correct`.
+
+    Returns
+    -------
+    dict of str to Verdict
+        By name; the text of a contrast where it has no name of its own.
+
+    Raises
+    ------
+    DataError
+        If two have the same name, or what is given is no contrast.
+    """
+    if isinstance(contrasts, str | Contrast | Verdict):
+        contrasts = [contrasts]
+    if not isinstance(contrasts, Iterable):
+        raise DataError(
+            f"contrasts are texts, Contrasts or Verdicts, in a list or in a dict by name; got "
+            f"{contrasts!r}"
+        )
+    items: Iterable[tuple[Any, Any]]
+    items = contrasts.items() if isinstance(contrasts, Mapping) else ((None, c) for c in contrasts)
+    found: dict[str, Verdict] = {}
+    for name, spec in items:
+        verdict = spec
+        if not isinstance(spec, Verdict):
+            contrast = spec if isinstance(spec, Contrast) else ask(spec)
+            verdict = contrast.correct(correct, alpha, **options)
+        called = str(name) if name is not None else verdict.contrast.text
+        if called in found:
+            raise DataError(
+                f"two contrasts are called {called!r}; name them: contrasts={{'first': …}}"
+            )
+        found[called] = verdict
+    return found
+
+
+def peak(verdict: Verdict) -> int | None:
+    """Return the voxel with the largest statistic: a significant one, where there is any."""
+    size = np.abs(verdict.contrast.stat)
+    size = np.where(np.isfinite(size), size, -np.inf)
+    if verdict.n_significant:
+        size = np.where(verdict.significant, size, -np.inf)
+    best = int(size.argmax())
+    return best if np.isfinite(size[best]) else None
+
+
+def contrast_blocks(name: str, verdict: Verdict, design: Any, background: Any) -> Iterator[Any]:
+    """Yield what a page says of a contrast: its words and numbers, its maps, its clusters.
+
+    Parameters
+    ----------
+    name : str
+    verdict : Verdict
+    design : Design
+        Its columns have the weights.
+    background : image or None
+        Under the maps.
+    """
+    contrast = verdict.contrast
+    yield report.Prose(f"{verdict}.", "lead")
+    yield report.Facts(tuple(_facts(verdict)))
+    yield from _notes(contrast)
+    yield from _maps(name, verdict, background)
+    names = [column.name for column in design.coefficients]
+    weights = contrast.hypothesis.C
+    if weights.shape[1] == len(names):
+        yield report.picture(
+            report.plot_contrast(weights, names, contrast.text),
+            f"Weights of {contrast.text} over the columns of the design",
+            wide=True,
+        )
+    yield from _table(verdict)
+
+
+def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    contrast = verdict.contrast
+    stat = contrast.stat[np.isfinite(contrast.stat)]
+    df = np.asarray(contrast.df, dtype=np.float64)
+    df = df[np.isfinite(df)]
+    shown = f"{df.min():.4g}" if np.ptp(df) < 1e-9 else f"{df.min():.4g} to {df.max():.4g} by voxel"
+    yield "Contrast", "; ".join(contrast.hypothesis.rows)
+    freedom = f"{contrast.df_num} and {shown}" if contrast.kind == "F" else shown
+    yield f"Degrees of freedom of {contrast.kind}", freedom
+    yield "Voxels tested", f"{stat.size:,}"
+    if stat.size:
+        span = f"{stat.min():.2f} to {stat.max():.2f}".replace("-", "−")
+        yield f"Range of {contrast.kind}", span
+
+
+def _notes(contrast: Contrast) -> Iterator[Any]:
+    for note in contrast.hypothesis.notes:
+        yield report.Prose(note, "note")
+
+
+def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
+    contrast = verdict.contrast
+    if not np.isfinite(contrast.z).any():
+        yield report.Prose("No voxel has a statistic to draw.", "note")
+        return
+    image = contrast.space.image(np.nan_to_num(contrast.z))
+    if isinstance(contrast.space, Volume):
+        yield from _volumes(name, verdict, image, background)
+    elif hasattr(image, "mesh"):
+        shown = contrast.space.image(np.nan_to_num(verdict.values("z")))
+        drawn = report.plot_surface(shown, threshold=_weakest(verdict))
+        yield report.picture(drawn, f"Significant z values of {name} on the surface", wide=True)
+    else:
+        drawn = report.plot_histogram(contrast.z, "z")
+        yield report.picture(drawn, f"Histogram of the z values of {name} over columns")
+        yield report.picture(
+            report.plot_qq(contrast.z, "z"), f"Quantiles of the z values of {name}"
+        )
+
+
+def _volumes(name: str, verdict: Verdict, image: Any, background: Any) -> Iterator[Any]:
+    """Yield slices and cuts of what is significant, and a viewer of the whole map."""
+    space, weakest = verdict.contrast.space, _weakest(verdict)
+    if verdict.n_significant:
+        shown = space.image(np.nan_to_num(verdict.values("z")))
+        said = f"z of {name} in its {verdict.n_significant:,} significant voxels"
+        drawn = report.plot_stat_map(shown, background, threshold=weakest)
+        yield report.picture(drawn, f"{said}, in axial slices", wide=True)
+        drawn = report.plot_ortho(shown, background, threshold=weakest)
+        yield report.picture(drawn, f"{said}, in three cuts through the peak")
+        if report.in_mni(image):
+            glass = report.plot_glass(shown, threshold=weakest)
+            yield report.picture(glass, f"{said}, in a glass brain")
+            surface = report.plot_surface(shown, threshold=weakest)
+            yield report.picture(surface, f"{said}, sampled on the fsaverage5 surface")
+    under = background if report.in_mni(image) else None  # every voxel is drawn: nothing to see
+    whole = report.plot_stat_map(image, under, label="z, no threshold")
+    yield report.picture(whole, f"z of {name} at every voxel, no threshold", wide=True)
+    page = report.viewer(image, background, threshold=weakest, title=name)
+    yield report.Viewer(page, f"Interactive viewer of the z map of {name}")
+
+
+def _weakest(verdict: Verdict) -> float | None:
+    """Return the least |z| that is significant, for the colour bar."""
+    sizes = np.abs(verdict.contrast.z[verdict.significant])
+    return float(sizes.min()) if sizes.size else None
+
+
+def _table(verdict: Verdict) -> Iterator[Any]:
+    if not verdict.n_significant:
+        yield report.Prose("No voxel is significant, so there is no cluster.", "note")
+        return
+    table = verdict.table()
+    kind = "clusters and their peaks" if "cluster" in table else "significant columns"
+    shown = table.head(MOST_ROWS)
+    caption = f"{kind.capitalize()}: {verdict.contrast.kind}, corrected p and size"
+    if len(shown) < len(table):
+        caption += f"; the first {len(shown)} of {len(table)} rows"
+    formats = {name: FORMATS[name] for name in table if name in FORMATS}
+    heads = {**HEADS, "stat": verdict.contrast.kind}
+    yield report.grid(pd.DataFrame(shown), caption, formats, heads)
