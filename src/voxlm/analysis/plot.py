@@ -12,19 +12,17 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from voxlm import report
-from voxlm.analysis.background import mean_image
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.course import voxel_courses
+from voxlm.analysis.drawn import background_of, design_of, map_of
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.influence import voxel_effects
 from voxlm.analysis.innovations import innovations
 from voxlm.analysis.spec import ContrastSpec
-from voxlm.analysis.verdict import Verdict
 from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.errors import DataError, did_you_mean
 from voxlm.hrf import Response, as_response
@@ -59,7 +57,7 @@ def design(design: Any, ax: Any = None) -> Any:
     -------
     Axes
     """
-    return report.plot_design(_design_of(design), ax=ax)
+    return report.plot_design(design_of(design), ax=ax)
 
 
 def design_correlation(design: Any, ax: Any = None) -> Any:
@@ -75,7 +73,7 @@ def design_correlation(design: Any, ax: Any = None) -> Any:
     -------
     Axes
     """
-    return report.plot_correlation(_design_of(design), ax=ax)
+    return report.plot_correlation(design_of(design), ax=ax)
 
 
 def events(events: Any, ax: Any = None) -> Any:
@@ -122,7 +120,7 @@ def contrast(design: Any, spec: ContrastSpec, ax: Any = None) -> Any:
     -------
     Axes
     """
-    columns = _design_of(design)
+    columns = design_of(design)
     asked = hypothesis(spec, columns.coefficients, meaning=columns.meaning)
     names = [column.name for column in columns.coefficients]
     return report.plot_contrast(asked.C, names, asked.text, ax=ax)
@@ -171,9 +169,9 @@ def stat_map(
     DataError
         If the map has no grid, or no finite value.
     """
-    image, words, least = _map(map, name)
+    image, words, least = map_of(map, name)
     threshold = least if threshold is None else threshold
-    under = _background(background)
+    under = background_of(background)
     said = words if title is None else title
     if display == "ortho":
         where = None if cut is None else (float(cut[0]), float(cut[1]), float(cut[2]))
@@ -208,7 +206,7 @@ def glass_brain(
     -------
     Figure, or ``ax``
     """
-    image, words, least = _map(map, name)
+    image, words, least = map_of(map, name)
     threshold = least if threshold is None else threshold
     said = words if title is None else title
     return report.plot_glass(image, threshold=threshold, label=name, title=said, ax=ax)
@@ -240,7 +238,7 @@ def surface(
     -------
     Figure, or ``ax``
     """
-    image, words, least = _map(map, name)
+    image, words, least = map_of(map, name)
     threshold = least if threshold is None else threshold
     said = words if title is None else title
     return report.plot_surface(
@@ -379,58 +377,6 @@ def qq(values: Any, voxel: int | Sequence[float] | None = None, *, ax: Any = Non
     if isinstance(values, Contrast):
         return report.plot_qq(values.z, "z", ax=ax)
     return report.plot_qq(np.asarray(values, dtype=np.float64), "value", ax=ax)
-
-
-def _design_of(thing: Any) -> Any:
-    """Return the design of a fit, or a design itself."""
-    found = getattr(thing, "design", thing)
-    if not hasattr(found, "matrix"):
-        raise DataError(
-            f"a design or a fit is drawn, got {type(thing).__name__}; of several runs give one: "
-            "fixed[0]"
-        )
-    return found
-
-
-def _map(map: Any, name: str) -> tuple[Any, str, float | None]:
-    """Return an image, its title, and the least value that is shown."""
-    if isinstance(map, Verdict):
-        shown = _flat(map.contrast, map.values(name), name)
-        sizes = np.abs(shown[map.significant])
-        words = f"{map.contrast.text}: {map.n_significant:,} voxels significant"
-        least = float(sizes.min()) if sizes.size else float("inf")
-        return _on_grid(map.contrast.space, shown), words, least
-    if isinstance(map, Contrast):
-        shown = _flat(map, map.values(name), name)
-        return _on_grid(map.space, shown), map.text, None
-    if hasattr(map, "mesh") or hasattr(map, "dataobj"):
-        return map, "", None
-    raise DataError(
-        f"a map is a Contrast, a Verdict or an image, got {type(map).__name__}; of a fit ask a "
-        "contrast, or fit.image('rsquared')"
-    )
-
-
-def _flat(asked: Contrast, values: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    if values.ndim > 1:
-        raise DataError(f"{asked.text!r} has {len(values)} rows of {name!r}: draw 'z' or 'stat'")
-    return values
-
-
-def _on_grid(space: Any, values: NDArray[np.float64]) -> Any:
-    image = space.image(values)
-    if not (hasattr(image, "dataobj") or hasattr(image, "mesh")):
-        raise DataError("these results are arrays, which have no grid to be drawn on")
-    return image
-
-
-def _background(given: Any) -> Any:
-    if given is None or hasattr(given, "dataobj"):
-        return given
-    fits = list(given) if hasattr(given, "fits") else [given]
-    if not isinstance(fits[0], Fitted):
-        raise DataError(f"a background is a fit or an image, got {type(given).__name__}")
-    return mean_image(fits[0])
 
 
 def _called(given: Any) -> str:

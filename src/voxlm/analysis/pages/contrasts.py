@@ -20,8 +20,14 @@ Ask = Callable[[Any], Contrast]
 MOST_ROWS = 200
 FORMATS = {
     "x": ".0f", "y": ".0f", "z": ".0f", "stat": ".2f", "p": ".2g", "voxels": ",.0f", "mm3": ",.0f",
+    "com_x": ".0f", "com_y": ".0f", "com_z": ".0f", "p_peak": ".2g", "p_cluster": ".2g",
+    "discoveries": ",.0f", "tdp": ".2f",
 }  # fmt: skip
-HEADS = {"x": "x (mm)", "y": "y (mm)", "z": "z (mm)", "p": "corrected p", "mm3": "mm³"}
+HEADS = {
+    "x": "x (mm)", "y": "y (mm)", "z": "z (mm)", "p": "corrected p", "mm3": "mm³",
+    "com_x": "centre x", "com_y": "centre y", "com_z": "centre z", "p_peak": "p of peak",
+    "p_cluster": "p of cluster", "discoveries": "true discoveries", "tdp": "their share",
+}  # fmt: skip
 
 
 def decided(
