@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from warnings import warn
 
 import lazy_loader
@@ -21,7 +22,8 @@ from voxlm.images.mask import read_mask
 from voxlm.images.opening import open_image
 from voxlm.images.space import Volume
 
-nilearn = lazy_loader.load("nilearn", suppress_warning=True)
+# Loads nilearn, which only surfaces and strategies for confounds need.
+from_nilearn = lazy_loader.load("voxlm.glm.first_level.from_nilearn", suppress_warning=True)
 
 AGREE = 0.5  # share of the runs that must have a voxel, as elsewhere for masks of several runs
 STANDARD_SPACE = "MNI152NLin2009cAsym"
@@ -158,7 +160,9 @@ def first_level_from_bids(
         if isinstance(mask_img, str) and mask_img == "derivatives":
             model.mask_img = _common_mask(files.masks(subject, paths))
         found[0].append(model)
-        found[1].append([_surface(one) if isinstance(one, dict) else one for one in images])
+        found[1].append(
+            [_nilearn().on_pial(one) if isinstance(one, dict) else one for one in images]
+        )
         events = files.events(subject, paths)
         found[2].append([pd.read_csv(path, sep="\t", index_col=None) for path in events])
         found[3].append(_confounds(files.confounds(subject, paths), paths, strategy))
@@ -335,10 +339,13 @@ def _common_mask(paths: Sequence[str]) -> Any:
     return mask
 
 
-def _surface(sides: dict[str, str]) -> Any:
-    """Load both hemispheres on the pial surface of fsaverage5."""
-    mesh = nilearn.datasets.load_fsaverage()["pial"]
-    return nilearn.surface.SurfaceImage(mesh=mesh, data=sides)
+def _nilearn() -> Any:
+    if find_spec("nilearn") is None:
+        raise SetupError(
+            "surfaces and strategies for confounds come from nilearn, which is not installed; "
+            "install it with: pip install 'voxlm[report]'"
+        )
+    return from_nilearn
 
 
 def _confounds(
@@ -352,8 +359,4 @@ def _confounds(
         for table in tables:
             table.iloc[0] = table.iloc[0].fillna(0.0)
         return tables
-    loaded = [nilearn.interfaces.fmriprep.load_confounds(image, **strategy) for image in images]
-    for table, kept in loaded:
-        if table is not None and kept is not None:
-            table.attrs["sample_mask"] = kept
-    return [table for table, _ in loaded]
+    return cast(list[pd.DataFrame], _nilearn().chosen_confounds(images, strategy))
