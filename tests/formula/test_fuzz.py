@@ -1,16 +1,21 @@
 """Whatever text comes, a formula is read or refused with a caret: no crash, no wait, no code."""
 
+import multiprocessing
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
+from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.design.build import build, check
 from voxlm.design.clock import Clock
+from voxlm.design.columns import Column
 from voxlm.design.table import build_table
 from voxlm.errors import TextError, VoxlmError
 from voxlm.formula import Schema, parse, resolve, resolve_group
@@ -133,3 +138,111 @@ def test_a_hundred_thousand_texts():
         readable += outcome(soup(rng), first_level=k % 3 > 0) is None
     # Some of them have to be read, or the test would only ever see the first error.
     assert readable > 1000
+
+
+# Texts that ask for much in few words, on tables that are not small.
+ROWS = 400
+MANY = [f"x{k}" for k in range(12)]
+LEVELS = {f"f{k}": [f"l{(i * 7 + k) % 97}" for i in range(ROWS)] for k in range(6)}
+WIDE = pd.DataFrame(
+    {f"x{k}": np.random.default_rng(k).normal(size=ROWS) for k in range(12)}
+    | LEVELS
+    | {"rt": np.linspace(0.3, 2.0, ROWS), "trial_type": ["face", "house"] * (ROWS // 2)}
+    | {"onset": np.arange(ROWS) * 3.0, "duration": 1.0}
+)
+SCANS = pd.DataFrame(np.random.default_rng(0).normal(size=(600, 4)), columns=list("cdef"))
+SUM = "(" + "+".join(MANY) + ")"
+CROSSED = "*".join(LEVELS)
+GREEDY = [
+    "(" * 40 + "face" + ")" * 40, "(" * 5000 + "face" + ")" * 5000, "-" * 5000 + "face",
+    "face" + "+face" * 1500, f"{SUM}^9", f"{SUM}^999999999", f"{SUM}*{SUM}*{SUM}", f"{SUM}/{SUM}",
+    "`" + "a" * 100_000 + "`", "a.b." * 5000, "face:" * 1000 + "face", "9" * 5000, "1e99999",
+    "poly(rt, 10**9)", "poly(rt, 1e9)", "bs(rt, df=10**9)", "bs(rt, df=5, degree=1e9)",
+    "cr(rt, df=1e9)", "cc(rt, df=1e9)", "poly(rt, 19):poly(x0, 19)", "bs(x0, df=50):bs(x1, df=50)",
+    "poly(rt, 19)*poly(x0, 19)*poly(x1, 19)", "log(" * 60 + "rt" + ")" * 60,
+    "fir(face, delays=0:10**9)", "fir(face, delays=[0, 1e9])", "fir(face, delays=[199, 200])",
+    "tent(face, 0, 1e9, n=1e9)", "tent(face, 0, 999, n=200)", "tent(face, 0, 300, n=100)",
+    "spline(face, 0, 300, n=100)", "tent(trials(trial_type), 0, 20, n=100)", "fir(f0:f1, [0, 1])",
+    "gamma(face, delay=1e9)", "gamma(face, delay=300, dispersion=300)", "hrf(face, spm, lag=1e9)",
+    "hrf(face, spm, lag=-999)", "face + cosine(1e-12)", "face + cosine(1e12)", "face + poly(1e300)",
+    "lag(c, 10**9)", "I(rt**1000000000)", "I(9**9**9)", "exp(exp(exp(exp(rt))))", CROSSED,
+    CROSSED.replace("*", ":"), "f0*f1", "f0/f1/f2", "trials(f0):trials(f1)", "trials(trial_type)",
+    "acompcor(1e18)", 'match("' + "*a" * 90 + 'b")', 'match("[' + "a" * 3000 + ']")',
+    "ppi(c, f0:f1)", "ppi(c, trials(trial_type))", "C(f0, Helmert):C(f1, Helmert)",
+]  # fmt: skip
+GREEDY_GROUPS = [
+    CROSSED, f"{SUM}^5", "C(f0, Poly)*C(f1, Poly)", "(f0*f1 | f2)", "(1 | f0/f1/f2/f3/f4/f5)",
+    "bs(rt, df=50)*bs(x1, df=50)*f0", "f0:f1:f2", "C(rt):C(x1)", "f0/f1",
+    "+".join(f"(1 | f{k % 6})" for k in range(500)), "(1 | f0:f1:f2)", "cr(rt, df=390)",
+]  # fmt: skip
+GREEDY_CONTRASTS = [
+    "face - house" * 1000, "(" * 5000 + "face" + ")" * 5000, "9" * 3000 + "*face",
+    ", ".join(["face - house"] * 280), "+".join(["face"] * 700), "1e999999999*face",
+    "face*9**9**9", "face = " * 500 + "house",
+]  # fmt: skip
+MEGABYTES = 200.0
+
+
+def read_all(kind, text):
+    """Take a text from its characters to numbers."""
+    if kind == "run":
+        meaning = resolve(parse(f"y ~ {text}"), Schema.of(WIDE, SCANS))
+        str(meaning)
+        meaning.table()
+        check(build(meaning, WIDE, SCANS, Clock(600, 2.0)))
+    elif kind == "group":
+        group = resolve_group(parse(f"~ {text}"), Schema.table(WIDE))
+        group.table()
+        check(build_table(group, WIDE))
+    else:
+        hypothesis(text, [Column(name, name, "task", name) for name in ("face", "house")])
+
+
+def resident(field):
+    """Return a figure of this process's memory, megabytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+
+def measure(kind, texts, results):
+    """Read texts one after the other; send what each took at its peak."""
+    threadpool_limits(1)  # threads that wait for each other on a busy machine count as work
+    for text in texts:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before, start = resident("VmRSS"), time.thread_time()
+        try:
+            read_all(kind, text)
+            said = ""
+        except VoxlmError as error:
+            said = str(error)
+        except Exception as error:
+            said = f"crash: {error!r}"
+        results.put((text, said, time.thread_time() - start, resident("VmHWM") - before))
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured through /proc")
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [("run", GREEDY), ("group", GREEDY_GROUPS), ("contrast", GREEDY_CONTRASTS)],
+    ids=["run", "group", "contrast"],
+)
+def test_no_text_takes_more_than_a_second_or_200_megabytes(kind, texts):
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    read_all("run", "face + bs(rt, df=4) + ppi(c, face) + fir(house, [0, 1])")  # imports
+    child = context.Process(target=measure, args=(kind, texts, results))
+    child.start()
+    measured = [results.get(timeout=120) for _ in texts]
+    child.join()
+    for text, said, seconds, megabytes in measured:
+        assert not said.startswith("crash"), f"{text[:60]}: {said}"
+        assert seconds < SECONDS, f"{text[:60]}: {seconds:.2f} s"
+        assert megabytes < MEGABYTES, f"{text[:60]}: {megabytes:.0f} MB"
+
+
+@pytest.mark.parametrize("text", ["f0*f1", "tent(face, 0, 9, n=101)", "ppi(c, f0:f1)", f"{SUM}^9"])
+def test_a_refusal_names_the_limit_and_the_place(text):
+    with pytest.raises(TextError, match=r"at most|from 1 to") as refused:
+        read_all("run", text)
+    assert refused.value.span[1] > refused.value.span[0]
+    assert "^" in str(refused.value)

@@ -216,7 +216,7 @@ def test_equals_nilearn(ours, theirs, options):
     events, expected = by_nilearn(theirs, **options)
     grid = lay_out(events, Clock(60, 2.0))
     assert isinstance(grid, Grid)
-    found = regressors(grid, np.ones(3), ours)
+    (found,) = regressors(grid, np.ones((3, 1)), ours)
     assert np.max(np.abs(found - expected.to_numpy())) < TOLERANCE
     tails = [f"_{label}" if label else "" for label in ours.labels]
     assert [f"face{tail}" for tail in tails] == list(expected.columns)

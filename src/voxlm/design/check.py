@@ -6,7 +6,7 @@ import numpy as np
 
 from voxlm.design.columns import Design
 from voxlm.errors import DesignError
-from voxlm.kernels.rank import Dependency, dependencies, rank
+from voxlm.kernels.rank import Dependency, dependencies, null_columns, rank
 
 
 def check(design: Design) -> None:
@@ -42,8 +42,10 @@ def check(design: Design) -> None:
     found = rank(X)
     if found < X.shape[1]:
         shown = "; ".join(equation(d, design.names) for d in dependencies(X))
+        near = ", ".join(design.names[k] for k in null_columns(X)[:8])
         raise DesignError(
-            f"the design has {X.shape[1]} columns of rank {found}: {shown}; leave one of them out"
+            f"the design has {X.shape[1]} columns of rank {found}: "
+            f"{shown or f'to rounding, these add up to each other: {near}'}; leave one of them out"
         )
 
 

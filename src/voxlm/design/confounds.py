@@ -32,7 +32,7 @@ def scan_block(resolved: Resolved, confounds: pd.DataFrame | None, clock: Clock)
             "both need one row a scan: were volumes removed from one of them?"
         )
     confounds = bare(confounds)
-    coded = code([term.factors for term in resolved.scans])
+    coded = code([term.factors for term in resolved.scans], text=resolved.formula.text)
     values = fill(coded, confounds, resolved.formula.text)
     filled = [check_rows(column, values.missing[:, k]) for k, column in enumerate(coded)]
     columns = tuple(Column(c.name, resolved.scans[c.term].text, "confound") for c in coded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from voxlm.design.clock import Clock
 from voxlm.design.columns import Column
 from voxlm.design.events import RunEvents, in_run, rows_text
 from voxlm.errors import DataError, DesignError, FormulaError, VoxlmError
-from voxlm.formula.coding import Coded, code, fill
+from voxlm.formula.coding import Coded, code, fill, limit
 from voxlm.formula.response import Subset
 from voxlm.formula.schema import CONDITION, labels, numbers
 from voxlm.formula.terms import EventTerm, Resolved
@@ -93,17 +93,37 @@ def task_block(resolved: Resolved, own: RunEvents | None, clock: Clock) -> Block
         raise DataError(f"{resolved.events[0].text} needs events, and this run has none")
     events = own.table
     keep, notes = in_run(events, clock)
-    coded = code([term.factors for term in resolved.events])
+    coded = code([term.factors for term in resolved.events], text=resolved.formula.text)
+    responses = [realise(term, resolved) for term in resolved.events]
+    starts = [0]
+    for column in coded:
+        term = resolved.events[column.term]
+        starts.append(starts[-1] + len(responses[column.term].labels))
+        limit(starts[-1], clock.n_scans, term.factors, resolved.formula.text)
     amplitudes = event_amplitudes(coded, own, resolved, resolved.events)
     notes += left_out(amplitudes, events) + impulses(amplitudes, events, clock)
     grid = lay_out(events[keep], clock)
-    matrix, columns = [], []
+    matrix = np.empty((clock.n_scans, starts[-1]))
+    for alike in with_one_response(coded, resolved.events):
+        response = responses[coded[alike[0]].term]
+        own_heights = amplitudes[keep][:, alike]
+        for k, made in zip(alike, regressors(grid, own_heights, response), strict=True):
+            matrix[:, starts[k] : starts[k + 1]] = made
+    columns = [
+        record
+        for column in coded
+        for record in records(column, resolved.events[column.term], responses[column.term])
+    ]
+    return Block(matrix, tuple(columns), tuple(notes))
+
+
+def with_one_response(coded: Sequence[Coded], terms: Sequence[EventTerm]) -> list[list[int]]:
+    """Group the columns of the algebra by the tag of their terms."""
+    found: dict[str, list[int]] = {}
     for k, column in enumerate(coded):
-        term = resolved.events[column.term]
-        response = realise(term, resolved)
-        matrix.append(regressors(grid, amplitudes[keep, k], response))
-        columns += records(column, term, response)
-    return Block(np.hstack(matrix), tuple(columns), tuple(notes))
+        tag = terms[column.term].tag
+        found.setdefault(tag.key if tag else "", []).append(k)
+    return list(found.values())
 
 
 def realise(term: EventTerm, resolved: Resolved) -> Response:
@@ -231,19 +251,20 @@ def lay_out(events: pd.DataFrame, clock: Clock) -> Grid:
     return Grid(place(grid, *when), place_between(grid, *when), read_at(grid, times), tr)
 
 
-def regressors(grid: Grid, heights: Floats, response: Response) -> Floats:
-    """Convolve one column of event heights with all basis functions, shape ``(T, B)``."""
-    # An event of height 0 adds nothing; most events belong to other conditions.
-    used = heights != 0
+def regressors(grid: Grid, heights: Floats, response: Response) -> Iterator[Floats]:
+    """Convolve columns of event heights, ``(E, K)``: all basis functions of each, ``(T, B)``."""
+    # An event of height 0 adds nothing.
+    used = np.any(heights != 0, axis=1)
     found = grid.between if stands_in_seconds(response) else grid.steps
     steps = type(found)(found.up[used], found.down[used])  # type: ignore[arg-type]
     lead = response.lead(grid.tr, OVERSAMPLING)
-    columns = [
-        respond(steps, heights[used, None], kernel, grid.reading, lead)
+    functions = [
+        respond(steps, heights[used], kernel, grid.reading, lead)
         for kernel in response.kernels(grid.tr, OVERSAMPLING)
     ]
-    out = np.hstack(columns)
-    return orthogonalise(out) if response.orthogonal else out
+    for k in range(heights.shape[1]):
+        out = np.stack([values[:, k] for values in functions], axis=1)
+        yield orthogonalise(out) if response.orthogonal else out
 
 
 def records(column: Coded, term: EventTerm, response: Response) -> list[Column]:

@@ -7,6 +7,8 @@ without, of the measured series and the convolved events. One column a condition
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from voxlm.design.columns import Column
 from voxlm.design.convolve import Block, event_amplitudes, lay_out, regressors
 from voxlm.design.events import RunEvents, in_run
 from voxlm.errors import DataError
-from voxlm.formula.coding import code, fill
+from voxlm.formula.coding import code, fill, limit
 from voxlm.formula.terms import Interaction, Resolved
 from voxlm.hrf import as_response
 from voxlm.kernels.convolve import place
@@ -26,6 +28,8 @@ Floats = NDArray[np.float64]
 
 #: Grid steps a scan for neural series, as SPM.
 STEPS = 16
+#: Columns on that grid at a time: all trials of a run would take hundreds of megabytes.
+BLOCK = 32
 
 
 def interaction_block(
@@ -58,14 +62,18 @@ def interaction_block(
     if own is None or confounds is None:
         raise DataError(f"{term.text} needs events and confounds, and this run lacks one of them")
     seed = seed_series(term, confounds, resolved, clock)
-    coded = code([t.factors for t in term.terms])
+    coded = code([t.factors for t in term.terms], text=resolved.formula.text)
+    widest = max(term.terms, key=lambda t: len(t.factors))
+    limit(len(coded), clock.n_scans, widest.factors, resolved.formula.text)
     heights = event_amplitudes(coded, own, resolved, term.terms)
     keep, _ = in_run(own.table, clock)
     events, heights = own.table[keep], heights[keep]
     series = neural_products if term.deconvolve else measured_products
+    short = Counter(c.alias for c in coded)
+    names = [c.alias if short[c.alias] == 1 and c.alias else c.name for c in coded]
     columns = tuple(
-        Column(f"ppi[{c.alias or c.name}]", term.text, "task", c.condition, "", term.seed.text)
-        for c in coded
+        Column(f"ppi[{name}]", term.text, "task", c.condition, "", term.seed.text)
+        for c, name in zip(coded, names, strict=True)
     )
     return Block(series(seed, events, heights, resolved, clock), columns)
 
@@ -90,7 +98,7 @@ def measured_products(
 ) -> Floats:
     """Multiply the seed with convolved events, shape ``(T, K)``."""
     grid, response = lay_out(events, clock), as_response(resolved.hrf)
-    first = [regressors(grid, column, response)[:, 0] for column in heights.T]
+    first = [made[:, 0] for made in regressors(grid, heights, response)]
     return seed[:, None] * np.column_stack(first)
 
 
@@ -102,7 +110,11 @@ def neural_products(
     neural = deconvolve(seed, kernel, STEPS, np.ones((clock.n_scans, 1))).series
     grid = clock.times[0] + clock.tr / STEPS * np.arange(clock.n_scans * STEPS)
     up, down = place(grid, events["onset"].to_numpy(), events["duration"].to_numpy())
-    train = np.zeros((grid.size, heights.shape[1]))
-    np.add.at(train, up, heights)
-    np.add.at(train, down, -heights)
-    return filter_and_read(neural[:, None] * np.cumsum(train, axis=0), kernel, STEPS)
+    found = []
+    for start in range(0, heights.shape[1], BLOCK):
+        some = heights[:, start : start + BLOCK]
+        train = np.zeros((grid.size, some.shape[1]))
+        np.add.at(train, up, some)
+        np.add.at(train, down, -some)
+        found.append(filter_and_read(neural[:, None] * np.cumsum(train, axis=0), kernel, STEPS))
+    return np.hstack(found)

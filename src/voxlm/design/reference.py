@@ -126,7 +126,7 @@ def event_reference(meaning: Resolved, columns: Sequence[Column]) -> Reference:
     if not factors:
         raise DesignError("this design has no events, so it knows no factors")
     check_events_codable(meaning, factors)
-    coded = code([term.factors for term in meaning.events])
+    coded = code([term.factors for term in meaning.events], text=meaning.formula.text)
     place = {column.name: k for k, column in enumerate(columns) if not column.basis}
     lacking = [column.name for column in coded if column.name not in place]
     if lacking:

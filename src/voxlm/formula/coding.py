@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxlm.errors import DesignError
+from voxlm.errors import FormulaError
 from voxlm.formula.engine import structure
 from voxlm.formula.factors import Factor, Part, encode, parts, reduce
 from voxlm.formula.transforms import Memory
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 Factors = tuple[Factor, ...]
 
 MAX_COLUMNS = 20_000
+#: Values of a design (columns times rows): 32 MB, of which a few copies are held at a time.
+MAX_VALUES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Values:
     missing: NDArray[np.bool_] = field(repr=False)
 
 
-def code(terms: Sequence[Factors], intercept: bool = False) -> tuple[Coded, ...]:
+def code(terms: Sequence[Factors], intercept: bool = False, text: str = "") -> tuple[Coded, ...]:
     """List the columns of terms, in the order of the terms.
 
     Which factor keeps all its levels is settled from the lowest order up, as in R: a main effect
@@ -89,6 +91,13 @@ def code(terms: Sequence[Factors], intercept: bool = False) -> tuple[Coded, ...]
         The terms.
     intercept : bool
         Whether a constant comes first; its column is not listed.
+    text : str
+        The formula, for carets.
+
+    Raises
+    ------
+    FormulaError
+        For more columns than anybody wants.
     """
     ranking = sorted(range(len(terms)), key=lambda i: len(terms[i]))
     keys = tuple(tuple(f.key for f in terms[i]) for i in ranking)
@@ -103,20 +112,36 @@ def code(terms: Sequence[Factors], intercept: bool = False) -> tuple[Coded, ...]
     for i, products in zip(ranking, scoped, strict=True):
         for product in products:
             lists = [parts(known[key], reduced) for key, reduced in product]
-            limit(sum(map(len, out.values())) + math.prod(map(len, lists)), terms[i])
+            limit(sum(map(len, out.values())) + math.prod(map(len, lists)), 1, terms[i], text)
             # The first factor runs fastest, as in R.
             for chosen in itertools.product(*reversed(lists)):
                 out[i].append(Coded(i, tuple(reversed(chosen))))
     return tuple(column for i in range(len(terms)) for column in out[i])
 
 
-def limit(count: int, term: Factors) -> None:
-    """Refuse designs of absurd width before their columns are made."""
-    if count > MAX_COLUMNS:
-        shown = ":".join(factor.text for factor in term)
-        raise DesignError(
-            f"{shown} brings the formula to {count:,} columns; at most {MAX_COLUMNS:,} are made"
-        )
+def limit(columns: int, rows: int, term: Factors, text: str) -> None:
+    """Refuse designs of absurd width before their columns are made.
+
+    Parameters
+    ----------
+    columns, rows : int
+        How many there would be.
+    term : tuple of Factor
+        The term that brings them to so many.
+    text : str
+        The formula, for the caret.
+    """
+    most = min(MAX_COLUMNS, MAX_VALUES // max(1, rows))
+    if columns <= most:
+        return
+    shown = ":".join(factor.text for factor in term)
+    of = f" of {rows:,} rows" if rows > 1 else ""
+    raise FormulaError(
+        f"{shown} brings the formula to {columns:,} columns{of}; at most {most:,} are made",
+        text,
+        (min(f.span[0] for f in term), max(f.span[1] for f in term)) if text else (0, 0),
+        "use a factor with fewer levels, or fewer functions a response",
+    )
 
 
 def fill(
@@ -140,6 +165,9 @@ def fill(
     Values
         A missing factor matters only where the product of the others is not zero.
     """
+    if columns:
+        widest = max(columns, key=lambda column: len(column.parts))
+        limit(len(columns), len(frame), tuple(part.factor for part in widest.parts), text)
     memory = {} if memory is None else memory
     factors = {part.factor.key: part.factor for column in columns for part in column.parts}
     full = {key: encode(factor, frame, text, memory) for key, factor in factors.items()}

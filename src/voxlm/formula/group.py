@@ -91,7 +91,7 @@ class GroupMeaning:
     @property
     def columns(self) -> tuple[Coded, ...]:
         """The fixed columns besides the intercept."""
-        return code(self.terms, self.intercept)
+        return code(self.terms, self.intercept, self.formula.text)
 
     def __str__(self) -> str:
         pieces = ["1" if self.intercept else "0", *(product(term) for term in self.terms)]

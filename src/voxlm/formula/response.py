@@ -16,6 +16,7 @@ HINT = (
     'write "spm" or "glover", or "spm_exact" or "glover_exact", with + derivative or '
     "+ derivative + dispersion"
 )
+MAX_FUNCTIONS = 100
 COMMON = ("lag", "subset", "normalize")
 CONDITION = re.compile(r"\s*(`[^`]+`|[^\W\d][\w.]*)\s*(?:(==|!=|<=|>=|<|>)\s*(\S.*?))?\s*")
 
@@ -177,8 +178,8 @@ def check_options(node: Call, options: dict[str, Any], text: str) -> None:
         if not all(isinstance(item, float) for item in numbers) or not numbers:
             raise FormulaError(f"{word} of {node.function}() is made of numbers", text, node.span)
     count = options.get("n", 1.0)
-    if count != int(count) or not 1 <= count <= 200:
-        raise FormulaError("n is a whole number from 1 to 200", text, node.span)
+    if count != int(count) or not 1 <= count <= MAX_FUNCTIONS:
+        raise FormulaError(f"n is a whole number from 1 to {MAX_FUNCTIONS}", text, node.span)
 
 
 def named_response(node: Node | None, text: str, default: Any, own: Mapping[str, Any]) -> Any:

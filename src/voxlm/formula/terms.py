@@ -238,12 +238,12 @@ def written(term: EventTerm) -> str:
 def column_names(resolved: Resolved) -> list[tuple[frozenset[str], str]]:
     """List the columns of events and scans with the keys of the factors that make them."""
     found: list[tuple[frozenset[str], str]] = []
-    for column in code([term.factors for term in resolved.events]):
+    for column in code([term.factors for term in resolved.events], text=resolved.formula.text):
         term = resolved.events[column.term]
         response = term.tag.response if term.tag else resolved.hrf
         keys = {part.factor.key for part in column.parts} | ({term.tag.key} if term.tag else set())
         found += [(frozenset(keys), column.name + tail) for tail in suffixes(response)]
-    for column in code([term.factors for term in resolved.scans]):
+    for column in code([term.factors for term in resolved.scans], text=resolved.formula.text):
         keys = {part.factor.key for part in column.parts}
         found.append((frozenset(keys), column.name))
     return found

@@ -15,7 +15,9 @@ from voxlm.hrf.gamma import density
 from voxlm.hrf.response import Verbs, integrate
 
 Floats = NDArray[np.float64]
-MAX_FUNCTIONS = 200
+MAX_FUNCTIONS = 100
+MAX_DELAY = 200
+LONGEST = 300.0
 # A gamma density is below 1e-9 of its peak there.
 GAMMA_SPREAD = 30.0
 
@@ -236,10 +238,10 @@ def fir(delays: Iterable[int]) -> FIR:
         For instance ``range(8)``; not negative, each once.
     """
     found = [float(delay) for delay in delays]
-    whole = all(delay == int(delay) and 0 <= delay <= MAX_FUNCTIONS for delay in found)
+    whole = all(delay == int(delay) and 0 <= delay <= MAX_DELAY for delay in found)
     if not found or not whole or len(set(found)) < len(found):
         raise VoxlmError(
-            f"fir() takes different delays in whole scans from 0 to {MAX_FUNCTIONS}, got {found}"
+            f"fir() takes different delays in whole scans from 0 to {MAX_DELAY}, got {found}"
         )
     return FIR(tuple(int(delay) for delay in found))
 
@@ -263,9 +265,10 @@ def gamma(delay: float = 6.0, dispersion: float = 1.0) -> Gamma:
     >>> round(float(kernel.sum()), 6)
     1.0
     """
-    if not (0 < delay < 1000 and 0 < dispersion <= delay):
+    if not (0 < delay <= LONGEST and 0 < dispersion <= delay):
         raise VoxlmError(
-            f"gamma() takes a delay in seconds and a dispersion up to it, got {delay}, {dispersion}"
+            f"gamma() takes a delay of up to {LONGEST:g} s and a dispersion up to it, got {delay}, "
+            f"{dispersion}"
         )
     return Gamma(float(delay), float(dispersion))
 
@@ -277,10 +280,10 @@ def boxcar() -> Boxcar:
 
 def span(word: str, start: Any, stop: Any, n: Any, least: int) -> tuple[float, float, int]:
     """Check the arguments of functions spread between two times."""
-    good = np.isfinite([start, stop]).all() and 0 <= start < stop <= 1000
+    good = np.isfinite([start, stop]).all() and 0 <= start < stop <= LONGEST
     if not good or n != int(n) or not least <= n <= MAX_FUNCTIONS:
         raise VoxlmError(
-            f"{word}() takes start and stop in seconds, not before the event, and from {least} to "
-            f"{MAX_FUNCTIONS} functions, got {start}, {stop}, {n}"
+            f"{word}() takes start and stop in seconds, from the event on and up to {LONGEST:g}, "
+            f"and from {least} to {MAX_FUNCTIONS} functions, got {start}, {stop}, {n}"
         )
     return float(start), float(stop), int(n)

@@ -102,13 +102,15 @@ def null_columns(X: Floats) -> tuple[int, ...]:
     return tuple(int(k) for k in np.flatnonzero(weights > INVOLVED))
 
 
-def dependencies(X: Floats) -> tuple[Dependency, ...]:
+def dependencies(X: Floats, most: int = 8) -> tuple[Dependency, ...]:
     """Return, from left to right, each column that those before it already add up to.
 
     Parameters
     ----------
     X : ndarray, shape (T, P)
         Finite values. A zero column depends on nothing: its ``others`` are empty.
+    most : int
+        How many are looked for.
 
     Examples
     --------
@@ -119,11 +121,19 @@ def dependencies(X: Floats) -> tuple[Dependency, ...]:
     limit = np.sqrt(X.shape[0]) * tolerance(X.shape)
     kept: list[int] = []
     found: list[Dependency] = []
+    basis = np.empty_like(unit)
     for k in range(X.shape[1]):
-        weights = np.linalg.lstsq(unit[:, kept], unit[:, k], rcond=None)[0]
-        if np.linalg.norm(unit[:, k] - unit[:, kept] @ weights) > limit:
+        left, before = unit[:, k], basis[:, : len(kept)]
+        for _ in range(2):  # once loses digits to rounding
+            left = left - before @ (before.T @ left)
+        length = np.linalg.norm(left)
+        if length > limit:
+            basis[:, len(kept)] = left / length
             kept.append(k)
             continue
+        if len(found) == most:
+            break
+        weights = np.linalg.lstsq(unit[:, kept], unit[:, k], rcond=None)[0]
         used = np.abs(weights) > INVOLVED * np.max(np.abs(weights), initial=0.0)
         others = [kept[i] for i in np.flatnonzero(used)]
         exact = np.linalg.lstsq(X[:, others], X[:, k], rcond=None)[0]
