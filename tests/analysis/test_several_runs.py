@@ -144,7 +144,7 @@ def test_runs_in_different_places(studies: list[Any], new_study: Any) -> None:
     with pytest.raises(DataError, match=r"run 2 .* different masks, of .* pass the same mask="):
         vx.lm(FORMULA, [studies[0].run(), other])
     few = vx.Run(studies[1].rows[:, :5], studies[1].events, studies[1].confounds, tr=2.0)
-    with pytest.raises(DataError, match=r"run 2 \(array\) and run 1 \(array\) have 5 and"):
+    with pytest.raises(DataError, match=r"run 2 \(array\) and run 1 \(array\) .* have 5 and"):
         vx.lm(FORMULA, [studies[0].array_run(), few])
     with pytest.raises(DataError, match="one is an image and one an array"):
         vx.lm(FORMULA, [studies[0].run(), studies[1].array_run()])

@@ -48,7 +48,7 @@ def test_geometry_is_the_inputs(mask: np.ndarray, tmp_path: Path, codes: tuple[i
     nib.save(template, path)
     template = nib.load(path)
     space = Volume(mask, template.affine, template.header)
-    out = space.write(tmp_path / "out.nii.gz", np.ones(space.n_voxels))
+    (out,) = space.write(tmp_path / "out.nii.gz", np.ones(space.n_voxels))
     image = nib.load(out)
     np.testing.assert_allclose(image.affine, template.affine, atol=1e-6)
     assert int(image.header["qform_code"]) == codes[0]
@@ -72,7 +72,7 @@ def test_geometry_is_the_inputs(mask: np.ndarray, tmp_path: Path, codes: tuple[i
 def test_intents_survive_the_file(
     space: Volume, tmp_path: Path, intent: str, df: object, expected: tuple[object, ...]
 ) -> None:
-    path = space.write(tmp_path / "map.nii.gz", np.zeros(space.n_voxels), intent, df)
+    (path,) = space.write(tmp_path / "map.nii.gz", np.zeros(space.n_voxels), intent, df)
     assert nib.load(path).header.get_intent() == expected
 
 
@@ -93,8 +93,8 @@ def test_wrong_number_of_values(space: Volume) -> None:
 
 def test_the_same_map_gives_the_same_bytes(space: Volume, tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=space.n_voxels)
-    first = space.write(tmp_path / "a.nii.gz", values).read_bytes()
-    assert space.write(tmp_path / "b.nii.gz", values).read_bytes() == first
+    first = space.write(tmp_path / "a.nii.gz", values)[0].read_bytes()
+    assert space.write(tmp_path / "b.nii.gz", values)[0].read_bytes() == first
 
 
 def test_only_nifti_is_written(space: Volume, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_table(tmp_path: Path) -> None:
             wrong()
     with pytest.raises(DataError, match="without places"):
         table.index_mm(0, 0, 0)
-    path = table.write(tmp_path / "map.npy", [1, 2, 3])
+    (path,) = table.write(tmp_path / "map.npy", [1, 2, 3])
     np.testing.assert_array_equal(np.load(path), [1, 2, 3])
     with pytest.raises(DataError, match=r"\.npy"):
         table.write(tmp_path / "map.nii.gz", [1, 2, 3])

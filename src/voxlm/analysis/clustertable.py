@@ -8,18 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxlm.analysis.neighbours import neighbours
 from voxlm.analysis.regions import label
 from voxlm.errors import VoxlmError
-from voxlm.images.space import Volume
 from voxlm.inference.clusters import Clusters, find_clusters
 
 if TYPE_CHECKING:
     from voxlm.analysis.verdict import Verdict
 
 Floats = NDArray[np.float64]
-
-COLUMNS = ("cluster", "x", "y", "z", "stat", "p", "voxels", "mm3", "com_x", "com_y", "com_z")
 
 
 def listed(verdict: Verdict) -> NDArray[np.bool_]:
@@ -32,13 +28,13 @@ def clusters_of(
 ) -> Clusters:
     """Return the clusters that a verdict lists, with their peaks."""
     space = verdict.contrast.space
-    if not isinstance(space, Volume):
+    if not space.linked:
         raise VoxlmError("columns of an array have no clusters: give a region as an array of bool")
     return find_clusters(
         np.nan_to_num(verdict.contrast.stat),
-        neighbours(space, connectivity or verdict.connectivity),
+        space.graph(connectivity or verdict.connectivity),
         listed(verdict),
-        positions=space.mm(space.voxels),
+        positions=space.places,
         min_distance=min_distance,
     )
 
@@ -46,28 +42,29 @@ def clusters_of(
 def tabulate(verdict: Verdict, connectivity: int | None, min_distance: float) -> pd.DataFrame:
     """List clusters with their peaks; see :meth:`voxlm.Verdict.table`."""
     space = verdict.contrast.space
-    if not isinstance(space, Volume):
+    if not space.linked:
         return _columns(verdict)
     found = clusters_of(verdict, connectivity, min_distance)
-    mm = space.mm(space.voxels)
-    volume = float(np.prod(space.voxel_sizes))
-    rows = []
-    for k, peaks in enumerate(found.peaks):
-        members = np.flatnonzero(found.labels == k + 1)
-        whole = _whole(verdict, members, mm, volume)
-        for rank, voxel in enumerate(peaks.tolist()):
-            row: dict[str, Any] = {
-                "cluster": f"{k + 1}{chr(ord('a') + rank - 1) if rank else ''}",
-                **dict(zip("xyz", mm[voxel].tolist(), strict=True)),
-                "stat": verdict.contrast.stat[voxel],
-                "p": verdict.p[voxel],
-            }
-            row |= whole if rank == 0 else dict.fromkeys(whole, pd.NA)
-            if verdict.field is not None:
-                height = np.abs(verdict.contrast.stat[voxel])
-                row["p_peak"] = float(verdict.field.peak_p(height))
-            rows.append(row)
-    return pd.DataFrame(rows, columns=[*COLUMNS, *_extra(verdict)])
+    number = np.array([k for k, peaks in enumerate(found.peaks) for _ in peaks], dtype=np.int64)
+    rank = np.array([r for peaks in found.peaks for r in range(len(peaks))], dtype=np.int64)
+    peaks = np.array([at for peaks in found.peaks for at in peaks], dtype=np.int64)
+    pairs = zip(number.tolist(), rank.tolist(), strict=True)
+    columns: dict[str, Any] = {
+        "cluster": [f"{k + 1}{chr(ord('a') + r - 1) if r else ''}" for k, r in pairs],
+        **space.where(peaks),
+        "stat": verdict.contrast.stat[peaks],
+        "p": verdict.p[peaks],
+    }
+    whole = _wholes(verdict, found)
+    for name in whole.columns:
+        values = whole[name].iloc[number].reset_index(drop=True).astype(object)
+        columns[name] = values.where(pd.Series(rank == 0), pd.NA)
+    if verdict.field is not None:
+        heights = np.abs(verdict.contrast.stat[peaks])
+        columns["p_peak"] = np.array([float(verdict.field.peak_p(h)) for h in heights])
+    extra = [name for name in _extra(verdict) if name in columns]
+    order = [name for name in columns if name not in extra] + extra
+    return pd.DataFrame(columns)[order]
 
 
 def _extra(verdict: Verdict) -> tuple[str, ...]:
@@ -76,29 +73,36 @@ def _extra(verdict: Verdict) -> tuple[str, ...]:
     return ("discoveries", "tdp") if verdict.bounds is not None else ()
 
 
-def _whole(
-    verdict: Verdict, members: NDArray[np.int64], mm: Floats, volume: float
-) -> dict[str, Any]:
-    """Return what is known of a cluster as a whole."""
-    weight = np.abs(verdict.contrast.stat[members])
-    centre = weight @ mm[members] / weight.sum()
-    facts: dict[str, Any] = {"voxels": members.size, "mm3": members.size * volume}
-    facts |= dict(zip(("com_x", "com_y", "com_z"), centre.tolist(), strict=True))
+def _wholes(verdict: Verdict, found: Clusters) -> pd.DataFrame:
+    """Return what is known of each cluster as a whole, one row a cluster."""
+    space, K = verdict.contrast.space, len(found)
+    peaks = np.array([peaks[0] for peaks in found.peaks], dtype=np.int64)
+    summed = None
+    if space.sizes is not None:
+        summed = np.bincount(found.labels, space.sizes, minlength=K + 1)[1:]
+    facts: dict[str, Any] = dict(space.extents(peaks, found.size, summed))
+    if space.places is not None:
+        weight = np.abs(np.nan_to_num(verdict.contrast.stat))
+        total = np.bincount(found.labels, weight, minlength=K + 1)[1:]
+        for axis, at in zip("xyz", space.places.T, strict=True):
+            facts[f"com_{axis}"] = np.bincount(found.labels, weight * at, K + 1)[1:] / total
     if verdict.field is not None:
-        facts["p_cluster"] = float(verdict.field.cluster_p(members.size, verdict.forming))
+        facts["p_cluster"] = [
+            float(verdict.field.cluster_p(n, verdict.forming)) for n in found.size.tolist()
+        ]
     if verdict.bounds is not None:
-        inside = np.zeros(len(verdict.p), dtype=np.bool_)
-        inside[members] = True
-        facts["discoveries"] = verdict.bounds.discoveries(inside)
-        facts["tdp"] = facts["discoveries"] / members.size
-    return facts
+        inside = [found.labels == k + 1 for k in range(K)]
+        facts["discoveries"] = [verdict.bounds.discoveries(members) for members in inside]
+        facts["tdp"] = [d / n for d, n in zip(facts["discoveries"], found.size, strict=True)]
+    return pd.DataFrame(facts)
 
 
 def _columns(verdict: Verdict) -> pd.DataFrame:
     """List significant columns of an array, the largest first."""
     stat, chosen = verdict.contrast.stat, np.flatnonzero(verdict.significant)
     chosen = chosen[np.argsort(-np.abs(stat[chosen]), kind="stable")]
-    return pd.DataFrame({"column": chosen, "stat": stat[chosen], "p": verdict.p[chosen]})
+    where = verdict.contrast.space.where(chosen)
+    return pd.DataFrame({**where, "stat": stat[chosen], "p": verdict.p[chosen]})
 
 
 def tdp_map(verdict: Verdict) -> Floats:

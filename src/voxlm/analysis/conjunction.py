@@ -15,7 +15,7 @@ from voxlm.analysis.verdict import Verdict
 from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.contrasts.statmap import wald
 from voxlm.errors import DataError, VoxlmError, did_you_mean
-from voxlm.images.space import Space, Volume
+from voxlm.images.space import Space
 from voxlm.inference.conjunction import Conjunction, conjoin, z_of
 from voxlm.inference.decision import METHODS
 
@@ -159,15 +159,9 @@ def conjunction(
         Contrasts of different voxels, an F, fewer than two.
     """
     for other in contrasts[1:]:
-        if not _same(contrasts[0].space, other.space):
+        why = contrasts[0].space.differs(other.space)
+        if why:
             raise DataError(
-                f"{contrasts[0].text!r} and {other.text!r} lie on different voxels: "
-                f"{contrasts[0].space!r} and {other.space!r}"
+                f"{contrasts[0].text!r} and {other.text!r} lie on different voxels: {why}"
             )
     return JointContrast(contrasts, conjoin([c.result for c in contrasts], null))
-
-
-def _same(a: Space, b: Space) -> bool:
-    if isinstance(a, Volume) and isinstance(b, Volume):
-        return np.array_equal(a.mask, b.mask) and np.allclose(a.affine, b.affine)
-    return type(a) is type(b) and a.n_voxels == b.n_voxels

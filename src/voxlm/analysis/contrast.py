@@ -167,12 +167,11 @@ class Contrast:
             The files.
         """
         start = Path(prefix)
-        suffix = ".nii.gz" if hasattr(self.space, "affine") else ".npy"
-        written = []
+        written: list[Path] = []
         for name in ("effect", "se", self.kind, "z", "p"):
-            path = start.with_name(f"{start.name}_stat-{name}_statmap{suffix}")
+            path = start.with_name(f"{start.name}_stat-{name}_statmap{self.space.extension}")
             intent, df = self.intent(name)
-            written.append(self.space.write(path, self.values(name), intent=intent, df=df))
+            written.extend(self.space.write(path, self.values(name), intent=intent, df=df))
         return written
 
     def correct(

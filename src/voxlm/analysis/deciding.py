@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import VoxlmError, did_you_mean
+from voxlm.images.linked import linked
 from voxlm.inference.decision import METHODS, correct
 
 if TYPE_CHECKING:
@@ -28,6 +30,15 @@ def decide(
 ) -> Verdict:
     """Correct a contrast for the number of voxels; see :meth:`voxlm.Contrast.correct`."""
     check_method(method)
+    own = {name: options[name] for name in ("graph", "sizes") if name in options}
+    if own:
+        options = {name: value for name, value in options.items() if name not in own}
+        if method in METHODS or method == "grf" or "graph" not in own:
+            raise VoxlmError(
+                f"{', '.join(own)}: neighbours are for clusters, TFCE and all-resolution inference "
+                "(sizes= goes with graph=)"
+            )
+        contrast = replace(contrast, space=linked(contrast.space, own["graph"], own.get("sizes")))
     if method in METHODS:
         if options:
             raise VoxlmError(f"{', '.join(options)}: not for {method!r}, which permutes nothing")

@@ -99,7 +99,7 @@ class Fit(Fitted):
 
     def voxel(
         self,
-        i: int | None = None,
+        i: int | str | None = None,
         j: int | None = None,
         k: int | None = None,
         *,
@@ -113,7 +113,8 @@ class Fit(Fitted):
         Parameters
         ----------
         i, j, k : int
-            Voxel indices in the image's grid; for arrays ``i`` alone, the column.
+            Voxel indices in the image's grid; for arrays ``i`` alone, the column. Of a surface or
+            of grayordinates ``("left", 1234)`` or ``("CORTEX_LEFT", 1234)``, the vertex of a mesh.
         x, y, z : float
             Instead, a position; in millimetres with ``mm=True``, else in voxel indices.
         mm : bool
@@ -189,7 +190,7 @@ class Fit(Fitted):
 
     def _position(
         self,
-        i: int | None,
+        i: int | str | None,
         j: int | None,
         k: int | None,
         x: float | None,
@@ -199,7 +200,8 @@ class Fit(Fitted):
     ) -> int:
         place = [at for at in (x, y, z) if at is not None]
         if i is not None and not place and not mm:
-            if not all(at is None or isinstance(at, Integral) for at in (i, j, k)):
+            counted = (j, k) if isinstance(i, str) else (i, j, k)
+            if not all(at is None or isinstance(at, Integral) for at in counted):
                 raise DataError(f"voxels are counted: i, j, k are whole numbers, got {(i, j, k)}")
             return self.run.space.index(i, j, k)
         if i is not None or j is not None or k is not None or len(place) != 3:

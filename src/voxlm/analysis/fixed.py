@@ -25,14 +25,13 @@ from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.contrasts.statmap import StatMap, wald
 from voxlm.errors import ContrastError, DataError
-from voxlm.images.space import Space, Volume
+from voxlm.images.space import Space
 
 # Pictures and the page's template are loaded by whoever wants a report.
 pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 Weighting = Literal["unweighted", "precision"]
-SAME_PLACE = 1e-3  # mm: affines that differ by less put every voxel in the same place
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -209,23 +208,10 @@ def _answerable(question: Hypothesis, fit: Fit) -> Floats | None:
 
 def check_same_space(first: Run, other: Run, number: int) -> None:
     """Require that two runs have the same voxels."""
-    a, b = first.space, other.space
-    where = f"run {number} ({other.name}) and run 1 ({first.name})"
-    if isinstance(a, Volume) is not isinstance(b, Volume):
-        raise DataError(f"{where} cannot be combined: one is an image and one an array")
-    if isinstance(a, Volume) and isinstance(b, Volume):
-        if a.shape != b.shape or not np.allclose(a.affine, b.affine, atol=SAME_PLACE):
-            raise DataError(
-                f"{where} lie on different grids, {b.shape} and {a.shape}, with affines\n"
-                f"{b.affine}\n{a.affine}\nresample one to the other first"
-            )
-        if not np.array_equal(a.mask, b.mask):
-            raise DataError(
-                f"{where} have different masks, of {b.n_voxels:,} and {a.n_voxels:,} voxels; "
-                f"pass the same mask=… to every Run"
-            )
-    elif a.n_voxels != b.n_voxels:
+    why = first.space.differs(other.space)
+    if why:
+        where = f"run {number} ({other.name}) and run 1 ({first.name})"
         raise DataError(
-            f"{where} have {b.n_voxels:,} and {a.n_voxels:,} columns; every run needs the same "
-            "voxels in the same order"
+            f"{where} cannot be combined: {why}; pass the same mask=… to every Run, or give the "
+            "same voxels in the same order"
         )

@@ -361,7 +361,7 @@ class GroupFit:
         head = {"voxel": np.repeat(voxels, len(self.design.names)), "term": terms}
         return pd.DataFrame({**head, **{name: v.T.ravel() for name, v in columns.items()}})
 
-    def voxel(self, i: int, j: int | None = None, k: int | None = None) -> Any:
+    def voxel(self, i: int | str, j: int | None = None, k: int | None = None) -> Any:
         """Return statsmodels' own results for a voxel: the same maps, the same columns."""
         return refit_voxel(self, self.space.index(i, j, k))
 
@@ -370,7 +370,7 @@ class GroupFit:
         return compare_group(self, n, seed)
 
     def to_r(
-        self, folder: str | PathLike[str], i: int, j: int | None = None, k: int | None = None
+        self, folder: str | PathLike[str], i: int | str, j: int | None = None, k: int | None = None
     ) -> Path:
         """Write a voxel's table and the R lines that fit it with lme4 and lmerTest.
 

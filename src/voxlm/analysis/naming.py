@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from voxlm.bids.names import bids_name, without
-from voxlm.images.space import Space, Table
 
 #: What the names of results do not take over from those of images.
 DROPPED = ("desc", "hemi", "part", "chunk")
@@ -74,8 +73,3 @@ def namings_of(runs: Sequence[Any]) -> list[Naming]:
     if all(named) and len({str(naming.path("", "")) for naming in named}) == len(named):
         return named
     return [Naming(n.entities, Path(f"run-{at:02d}")) for at, n in enumerate(named, start=1)]
-
-
-def extension_of(space: Space) -> str:
-    """Return how files of maps end in a space."""
-    return ".npy" if isinstance(space, Table) else getattr(space, "extension", ".nii.gz")

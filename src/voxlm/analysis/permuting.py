@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from voxlm.analysis.neighbours import neighbours
 from voxlm.analysis.resampling import Resampling, RunParts
 from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.errors import DataError, VoxlmError, did_you_mean
@@ -42,6 +41,8 @@ FIRST_LEVEL = (
     "flipped as wholes, or permute the maps of subjects at the group level: voxlm.lm over "
     "voxlm.Maps"
 )
+# Exponent of the extent in TFCE where it is not 0.5: as FSL and PALM have it for surfaces.
+EXTENT_POWER = {"vertices": 1.0}
 # What the plan takes from the call itself, and what the fit has settled.
 RESERVED = ("methods", "variance_groups", "two_sided")
 OPTIONS = ("connectivity", "progress", *(f.name for f in fields(Plan) if f.name not in RESERVED))
@@ -87,13 +88,18 @@ def permute(
     ready, chosen = _ready(behind, question, options)
     connectivity, show = chosen.pop("connectivity", 6), chosen.pop("progress", False)
     methods = (method,) if method == "maxt" else (method, "maxt")
+    if space.unit in EXTENT_POWER:
+        chosen = {"E": EXTENT_POWER[space.unit], **chosen}
     plan = Plan(methods, two_sided=two_sided, **chosen)
-    graph = neighbours(space, connectivity) if method in TREE_METHODS else None
+    graph = space.graph(connectivity) if method in TREE_METHODS else None
+    sizes = space.sizes if method in TREE_METHODS else None
     if isinstance(ready, RunParts):
         part = run_flips(ready.parts, ready.df).part
         _check_level(plan, np.ones((len(ready.parts), 1)), part, None, alpha)
         with counting(plan.n_perm, show) as moved:
-            return flip_test(ready.parts, ready.df, plan, graph=graph, progress=moved)
+            return flip_test(
+                ready.parts, ready.df, plan, graph=graph, weights=sizes, progress=moved
+            )
     if ready.mixed is not None:
         chosen = {"blocks": ready.groups, "exchange": "whole", "permute": "flip", **chosen}
     plan = Plan(methods, two_sided=two_sided, variance_groups=ready.variance_groups, **chosen)
@@ -101,7 +107,7 @@ def permute(
     n_perm = _check_level(plan, ready.X, part, read_groups(plan, part), alpha)
     with counting(n_perm, show) as moved:
         return permutation_test(
-            ready.maps.values, ready.X, question.C, plan, null=question.null, graph=graph,
+            ready.maps.values, ready.X, question.C, plan, null=question.null, graph=graph, weights=sizes,
             refitter=None if ready.mixed is None else refit_of(ready.mixed), progress=moved,
         )  # fmt: skip
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.neighbours import neighbours
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Volume
 from voxlm.inference.decision import Decision, name_of
@@ -66,7 +65,7 @@ def decide_by_field(
     if not 0.0 < alpha < 1.0:
         raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
     field, inside = field_of(contrast, two_sided)
-    graph = neighbours(contrast.space, connectivity)
+    graph = contrast.space.graph(connectivity)
     size = height_of(contrast, two_sided)
     name = name_of(contrast.result)
     said = f"|{name}|" if field.sides == 2 else name

@@ -9,9 +9,7 @@ import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.neighbours import neighbours
 from voxlm.errors import VoxlmError, did_you_mean
-from voxlm.images.space import Table
 from voxlm.inference.ari import AllResolution, ari
 from voxlm.inference.decision import Decision, name_of, p_of
 from voxlm.inference.plan import read_forming
@@ -90,19 +88,19 @@ def decide_by_region(
 
 def label(contrast: Contrast, formed: Bools, connectivity: int) -> NDArray[np.int64]:
     """Return the cluster of each voxel, from 0, -1 outside; columns of an array are their own."""
-    if isinstance(contrast.space, Table):
+    if not contrast.space.linked:
         labels = np.full(len(formed), -1, dtype=np.int64)
         labels[formed] = np.arange(int(formed.sum()))
         return labels
     sign = np.sign(np.nan_to_num(contrast.stat))
-    return components(neighbours(contrast.space, connectivity), formed, sign)
+    return components(contrast.space.graph(connectivity), formed, sign)
 
 
 def _formed(
     contrast: Contrast, two_sided: bool, own: Mapping[str, Any]
 ) -> tuple[Bools, float, str]:
     """Return the voxels of clusters, the height that formed them, and what they are, in words."""
-    if isinstance(contrast.space, Table) and not own:
+    if not contrast.space.linked and not own:
         return np.isfinite(contrast.stat), 0.0, "columns"
     heights, chances = read_forming(own.get("forming"), own.get("forming_p"))
     if len(heights or chances or ()) > 1:

@@ -10,7 +10,7 @@ from typing import Any
 from voxlm import report
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fitted import Fitted
-from voxlm.analysis.naming import Naming, extension_of, naming_of, namings_of
+from voxlm.analysis.naming import Naming, naming_of, namings_of
 from voxlm.analysis.provenance import provenance
 from voxlm.analysis.sidecars import (
     IGNORED,
@@ -74,20 +74,19 @@ def write_run(fit: Fitted, folder: Path, naming: Naming) -> None:
     if report.can_draw("design.png"):
         report.save_picture(report.plot_design(fit.design), table.with_suffix(".png"))
     space = fit.run.space
-    extension = extension_of(space)
     mask = {"desc": "fitted"} if naming else {}
-    path = naming.path("mask", extension, **mask)
-    space.write(folder / path, fit.estimate.status == 0)
-    if naming:
-        write_beside(folder / path, mask_sidecar(fit, naming.entities))
+    path = naming.path("mask", space.extension, **mask)
+    for file in space.write(folder / path, fit.estimate.status == 0):
+        if naming:
+            write_beside(file, mask_sidecar(fit, naming.entities))
     maps = {"rsquared": fit.rsquared, "variance": fit.scale}
     if fit.order:
         maps["rho"] = fit.map("rho")
     for name, values in maps.items():
-        path = naming.path("statmap", extension, stat=name)
-        space.write(folder / path, values, intent="estimate")
-        if naming:
-            write_beside(folder / path, map_sidecar(name, [fit], naming.entities))
+        path = naming.path("statmap", space.extension, stat=name)
+        for file in space.write(folder / path, values, intent="estimate"):
+            if naming:
+                write_beside(file, map_sidecar(name, [fit], naming.entities))
 
 
 def write_contrast(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from voxlm.analysis.contrast import Contrast
-from voxlm.analysis.naming import Naming, extension_of
+from voxlm.analysis.naming import Naming
 from voxlm.analysis.provenance import contrast_record, input_record, versions
 from voxlm.analysis.save import named_contrasts, write_beside
 from voxlm.analysis.sidecars import (
@@ -56,17 +56,16 @@ def _write_model(fit: GroupFit, folder: Path, naming: Naming) -> None:
     """Write the design beside the table it was made from, the mask, and the model's maps."""
     frame = pd.DataFrame(fit.design.matrix, columns=list(fit.design.names))
     write_text(folder / naming.path("design", ".tsv"), frame.to_csv(sep="\t", index=False))
-    extension = extension_of(fit.space)
     mask = {"desc": "fitted"} if naming else {}
-    path = folder / naming.path("mask", extension, **mask)
-    fit.space.write(path, fit.nobs > 0)
-    if naming:
-        write_beside(path, group_sidecar("mask", fit))
-    for name in _own_maps(fit):
-        path = folder / naming.path("statmap", extension, stat=name.replace("_", ""))
-        fit.space.write(path, fit.values(name), intent="estimate")
+    path = folder / naming.path("mask", fit.space.extension, **mask)
+    for file in fit.space.write(path, fit.nobs > 0):
         if naming:
-            write_beside(path, group_sidecar(name, fit))
+            write_beside(file, group_sidecar("mask", fit))
+    for name in _own_maps(fit):
+        path = folder / naming.path("statmap", fit.space.extension, stat=name.replace("_", ""))
+        for file in fit.space.write(path, fit.values(name), intent="estimate"):
+            if naming:
+                write_beside(file, group_sidecar(name, fit))
 
 
 def _own_maps(fit: GroupFit) -> list[str]:

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 clustertable = lazy_loader.load("voxlm.analysis.clustertable", suppress_warning=True)
 verdictfile = lazy_loader.load("voxlm.analysis.verdictfile", suppress_warning=True)
-masks = lazy_loader.load("voxlm.images.mask", suppress_warning=True)
-volumes = lazy_loader.load("voxlm.images.opening", suppress_warning=True)
+images = lazy_loader.load("voxlm.images.region", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -182,12 +181,8 @@ class Verdict:
             if not 1 <= region <= len(found):
                 raise VoxlmError(f"there is no cluster {region}: the table has {len(found)}")
             return np.asarray(found.labels == region)
-        if isinstance(region, (str, PathLike)) or volumes.is_image(region):
-            space = self.contrast.space
-            if not isinstance(space, Volume):
-                raise DataError("a mask image needs maps that are images: give an array of bool")
-            whole = volumes.open_image(space.mask_image(), "maps")
-            return np.asarray(masks.read_mask(masks.open_mask(region, whole))[space.mask])
+        if images.names_region(region):
+            return np.asarray(images.read_region(region, self.contrast.space))
         return np.asarray(region)
 
     def values(self, name: str) -> Floats:

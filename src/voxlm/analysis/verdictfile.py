@@ -19,9 +19,8 @@ from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.contrasts.statmap import StatMap
 from voxlm.errors import DataError
 from voxlm.images.atomic import staging, write_bytes, write_text
-from voxlm.images.mask import read_mask
-from voxlm.images.opening import open_image
-from voxlm.images.space import Space, Table, Volume
+from voxlm.images.space import Space
+from voxlm.images.spacefile import pack_space, unpack_space
 from voxlm.inference.ari import AllResolution
 from voxlm.inference.decision import Decision
 from voxlm.inference.measure import Measure
@@ -67,7 +66,7 @@ def save_verdict(verdict: Verdict, out: Path) -> Path:
 def write_maps(verdict: Verdict, folder: Path, stem: str = "") -> None:
     """Write the maps of a verdict, its table and its null distribution, for eyes."""
     space = verdict.contrast.space
-    suffix = ".nii.gz" if isinstance(space, Volume) else ".npy"
+    suffix = space.extension
     if not stem:
         space.write(folder / f"mask{suffix}", np.ones(space.n_voxels, dtype=np.bool_))
     names = ["stat", "z", "p", "q", "significant"]
@@ -133,7 +132,7 @@ def load_verdict(folder: str | PathLike[str]) -> Verdict:
 def _pack(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     """Turn a record into what JSON can hold, its arrays aside, by name."""
     if isinstance(value, Space) and not isinstance(value, Mapping):
-        return _pack_space(value, name, arrays)
+        return pack_space(value, name, arrays)
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value).__name__
         kept = [f.name for f in fields(value) if f.name not in LEFT_OUT.get(kind, ())]
@@ -151,15 +150,6 @@ def _pack(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     return value
 
 
-def _pack_space(space: Space, name: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(space, Volume):
-        arrays[f"{name}.affine"] = space.affine
-        return {"space": "volume", "affine": f"{name}.affine"}
-    if isinstance(space, Table):
-        return {"space": "table", "n_voxels": space.n_voxels}
-    raise DataError(f"a verdict over {type(space).__name__} cannot be saved yet: keep its maps")
-
-
 def _unpack(packed: Any, arrays: Mapping[str, Any], place: Path) -> Any:
     if not isinstance(packed, dict):
         return packed
@@ -167,7 +157,7 @@ def _unpack(packed: Any, arrays: Mapping[str, Any], place: Path) -> Any:
         parts = {n: _unpack(v, arrays, place) for n, v in packed["fields"].items()}
         return RECORDS[packed["record"]](**parts)
     if "space" in packed:
-        return _unpack_space(packed, arrays, place)
+        return unpack_space(packed, arrays, place)
     if "array" in packed:
         return arrays[packed["array"]]
     if "items" in packed:
@@ -175,17 +165,10 @@ def _unpack(packed: Any, arrays: Mapping[str, Any], place: Path) -> Any:
     return float(packed["float"])
 
 
-def _unpack_space(packed: Mapping[str, Any], arrays: Mapping[str, Any], place: Path) -> Space:
-    if packed["space"] == "table":
-        return Table(packed["n_voxels"])
-    mask = open_image(place / "mask.nii.gz", "mask")
-    return Volume(read_mask(mask), arrays[packed["affine"]], mask.header)
-
-
 def same(a: Any, b: Any) -> bool:
     """Say whether two records hold the same numbers, whatever data lie behind them."""
-    if isinstance(a, Volume) and isinstance(b, Volume):
-        return np.array_equal(a.mask, b.mask) and np.array_equal(a.affine, b.affine)
+    if hasattr(a, "differs"):
+        return not a.differs(b)
     if is_dataclass(a) and not isinstance(a, type):
         if type(a) is not type(b):
             return False

@@ -222,12 +222,10 @@ def read_rows(how: Reader, opened: Sequence[Opened], role: str, progress: bool) 
 
 def check_space(first: Any, other: Any, row: int) -> None:
     """Require that two fits have the same voxels."""
-    same = first.n_voxels == other.n_voxels
-    if isinstance(first, Volume) and isinstance(other, Volume):
-        same = np.array_equal(first.mask, other.mask) and np.allclose(first.affine, other.affine)
-    if not same:
+    why = first.differs(other)
+    if why:
         raise DataError(
-            f"fit {row + 1} has other voxels than the first: give every Run the same mask="
+            f"fit {row + 1} has other voxels than the first: give every Run the same mask= ({why})"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -15,15 +14,27 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.bids.names import check_entities
-from voxlm.bids.sidecar import Sidecar, read_sidecar
+from voxlm.bids.source import (
+    Source,
+    name_of,
+    open_source,
+    open_source_mask,
+    paths_of,
+    sidecar_of,
+    slice_timing_note,
+    timing_of,
+    widths_of,
+)
 from voxlm.bids.tables import read_confounds, read_events
-from voxlm.bids.timing import check_tr, repetition_time
 from voxlm.design.clock import Clock
 from voxlm.errors import DataError, did_you_mean
 from voxlm.images.inputs import Input, input_file
-from voxlm.images.mask import epi_mask, mean_volume, open_mask, read_mask
-from voxlm.images.opening import Opened, check_bold, is_image, open_image
-from voxlm.images.scans import ArrayScans, ImageScans, Scans, array_scans, check_finite
+from voxlm.images.mask import epi_mask, mean_volume, read_mask
+from voxlm.images.meshes import mesh_files
+from voxlm.images.opening import Opened
+from voxlm.images.patchopening import OpenedPatches, masked, read_patch_mask
+from voxlm.images.patchscans import PatchScans, one_width
+from voxlm.images.scans import ArrayScans, ImageScans, Scans, check_finite
 from voxlm.images.smoothing import check_fwhm
 from voxlm.images.space import Space, Volume
 
@@ -40,25 +51,32 @@ class Run:
     Parameters
     ----------
     bold : path, nibabel image, or array_like of shape (T, V)
-        ``.nii`` or ``.nii.gz`` with four axes. Results from an array are arrays.
+        ``.nii`` or ``.nii.gz`` with four axes. Of a surface: a pair ``(left, right)`` of
+        ``.func.gii`` files, ``{"left": …}`` or ``{"right": …}`` for one, or a nilearn
+        ``SurfaceImage``. Of grayordinates: a ``.dtseries.nii``. Results from an array are arrays.
     events : path or DataFrame, optional
         Onsets and durations in seconds, ``trial_type``, and any other columns.
     confounds : path or DataFrame, optional
         One row a scan; ``n/a`` is a missing value.
     mask : path or nibabel image, optional
-        On the grid of ``bold``. Left out, the brain is found in the mean image.
+        On the grid of ``bold``; for surfaces and grayordinates a map of the same kind. Left out,
+        the brain is found in the mean image, and all vertices and grayordinates are in.
     tr : float, optional
         Repetition time in seconds. Left out, the sidecar says it, or else the header. An array
         needs it only with events.
     slice_time_ref : float
         The moment within a TR that scan times stand for, 0 to 1.
     smoothing_fwhm : float or three floats, optional
-        Width of a Gaussian in millimetres.
+        Width of a Gaussian in millimetres; on surfaces of the heat that flows along them, which
+        needs ``mesh``.
     scaling : {"percent", "grand_mean", None}
         ``"percent"``: per voxel, 100·(y/mean − 1). ``"grand_mean"``: all voxels by one factor,
         to a mean of 100. None: as they are.
     sample_mask : array_like, optional
         Scans to keep: T booleans, or their numbers in order.
+    mesh : pair (left, right) of paths, nibabel images or nilearn meshes, optional
+        The surfaces (``.surf.gii``), or a dict by ``"left"`` and ``"right"``: for smoothing, areas
+        and coordinates, and for who is next to whom.
     entities : dict of str to str, optional
         What the run is called by in a data set, such as ``{"sub": "01", "task": "faces"}``; saved
         results are named by them. :func:`voxlm.bids.runs` sets them.
@@ -87,25 +105,28 @@ class Run:
     scaling: Scaling | None = "percent"
     sample_mask: Any = None
     entities: Mapping[str, str] = field(default_factory=dict)
+    mesh: Any = None
     name: str = field(init=False, default="")
     clock: Clock = field(init=False)
     inputs: tuple[Input, ...] = field(init=False, default=())
-    _source: Opened | ArrayScans = field(init=False)
-    _mask: Opened | None = field(init=False, default=None)
+    _source: Source = field(init=False)
+    _mask: Opened | OpenedPatches | None = field(init=False, default=None)
     _inside: NDArray[np.bool_] | None = field(init=False, default=None)
     _said: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         _check_scaling(self.scaling)
-        opened = _open(self.bold)
-        sidecar = _sidecar(opened)
-        tr, notes = _timing(self.tr, opened, sidecar, self.events is not None)
-        facts: dict[str, Any] = {"_source": opened, "tr": tr, "name": _name(opened)}
+        opened = open_source(self.bold, self.mesh)
+        sidecar = sidecar_of(opened)
+        tr, notes = timing_of(self.tr, opened, sidecar, self.events is not None)
+        facts: dict[str, Any] = {"_source": opened, "tr": tr, "name": name_of(opened)}
         # An array without tr has no seconds; its clock then counts scans.
         facts["clock"] = Clock(opened.n_scans, tr or 1.0, self.slice_time_ref)
-        facts["smoothing_fwhm"] = _fwhm(self.smoothing_fwhm, opened)
-        facts["_mask"] = _open_mask(self.mask, opened)
-        paths = [("bold", _path_of(opened)), ("mask", _path_of(facts["_mask"]))]
+        facts["smoothing_fwhm"] = widths_of(self.smoothing_fwhm, opened)
+        facts["_mask"] = open_source_mask(self.mask, opened)
+        paths: list[tuple[str, Path | None]]
+        paths = [*paths_of("bold", opened), *paths_of("mask", facts["_mask"])]
+        paths += [*mesh_files(self.mesh)]
         paths.append(("sidecar", sidecar.origin.get("RepetitionTime")))
         if self.events is not None:
             facts["events"], said, path = read_events(self.events)
@@ -117,9 +138,9 @@ class Run:
         facts["entities"] = check_entities(self.entities)
         facts["sample_mask"] = check_sample_mask(self.sample_mask, opened.n_scans)
         if isinstance(opened, ArrayScans):
-            check_finite(opened.array, 0, facts["sample_mask"], _name(opened))
+            check_finite(opened.array, 0, facts["sample_mask"], name_of(opened))
         facts["inputs"] = tuple(input_file(role, path) for role, path in paths if path)
-        facts["_said"] = notes + _slice_timing_note(sidecar, tr, self.slice_time_ref)
+        facts["_said"] = notes + slice_timing_note(sidecar, tr, self.slice_time_ref)
         for key, value in facts.items():
             object.__setattr__(self, key, value)
 
@@ -133,6 +154,8 @@ class Run:
         """The voxels, to be streamed; finds the mask if none was given."""
         if isinstance(self._source, ArrayScans):
             return self._source
+        if isinstance(self._source, OpenedPatches):
+            return _patch_scans(self, self._source)
         opened = self._source
         space = Volume(_find_mask(self), opened.affine, opened.header)
         widths = check_fwhm(self.smoothing_fwhm)
@@ -146,7 +169,7 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was assumed or passed over, in sentences; finds the mask if none was given."""
-        if isinstance(self._source, ArrayScans) or self.mask is not None:
+        if not isinstance(self._source, Opened) or self.mask is not None:
             return self._said
         if self._inside is not None:
             return self._said
@@ -171,7 +194,7 @@ class Run:
         DataError
             If the run is an array, or the shape is not the grid's.
         """
-        if isinstance(self._source, ArrayScans) or inside.shape != self._source.grid:
+        if not isinstance(self._source, Opened) or inside.shape != self._source.grid:
             raise DataError(f"a mask of shape {inside.shape} does not fit {self!r}")
         other = copy(self)
         other.__dict__.pop("scans", None)
@@ -251,37 +274,18 @@ def _check_scaling(scaling: object) -> None:
         )
 
 
-def _open(bold: object) -> Opened | ArrayScans:
-    """Open a run as far as its header, or take an array."""
-    if isinstance(bold, (str, os.PathLike)) or is_image(bold):
-        opened = open_image(bold, "bold")
-        check_bold(opened)
-        return opened
-    if isinstance(bold, (list, tuple)) and bold and isinstance(bold[0], (str, os.PathLike)):
-        raise DataError(
-            f"bold is a list of {len(bold)} files; a Run is one run. Make one Run for each and "
-            "give the model the list of runs"
-        )
-    return array_scans(bold)  # type: ignore[arg-type]
-
-
-def _open_mask(mask: object, source: Opened | ArrayScans) -> Opened | None:
-    if mask is None:
-        return None
-    if isinstance(source, ArrayScans):
-        raise DataError("mask= goes with images; of an array, take the columns wanted instead")
-    return open_mask(mask, source)
-
-
-def _sidecar(source: Opened | ArrayScans) -> Sidecar:
-    path = _path_of(source)
-    return Sidecar() if path is None else read_sidecar(path)
+def _patch_scans(run: Run, source: OpenedPatches) -> PatchScans:
+    space = source.space
+    if isinstance(run._mask, OpenedPatches):
+        space = masked(space, read_patch_mask(run._mask))
+    width = one_width(check_fwhm(run.smoothing_fwhm), space.linked)
+    return PatchScans(source, space, run.tr, width, run.sample_mask)
 
 
 def _find_mask(run: Run) -> NDArray[np.bool_]:
     if run._inside is not None:
         return run._inside
-    if run._mask is not None:
+    if isinstance(run._mask, Opened):
         return read_mask(run._mask)
     assert isinstance(run._source, Opened)
     return epi_mask(mean_volume(run._source))
@@ -296,62 +300,19 @@ def _mask_note(name: str, origin: str, space: Space) -> str:
     )
 
 
-def _path_of(source: Opened | ArrayScans | None) -> Path | None:
-    return source.path if isinstance(source, Opened) else None
-
-
-def _name(source: Opened | ArrayScans) -> str:
-    if isinstance(source, ArrayScans):
-        return "array"
-    return source.path.name if source.path else source.name
-
-
-def _timing(
-    tr: float | None, source: Opened | ArrayScans, sidecar: Sidecar, has_events: bool
-) -> tuple[float | None, tuple[str, ...]]:
-    if isinstance(source, Opened):
-        return repetition_time(tr, sidecar, source.header, _name(source))
-    if tr is not None:
-        return check_tr(tr, "tr"), ()
-    if has_events:
-        raise DataError(
-            "events are in seconds, so an array needs tr=, the seconds from scan to scan"
-        )
-    return None, ("array: no tr was given, so scans are counted as if they were 1 s apart",)
-
-
-def _fwhm(
-    fwhm: float | Sequence[float] | None, source: Opened | ArrayScans
-) -> tuple[float, float, float] | None:
-    widths = check_fwhm(fwhm)
-    if widths is not None and isinstance(source, ArrayScans):
-        raise DataError(
-            "smoothing_fwhm= goes with images; the columns of an array have no neighbours"
-        )
-    return widths
-
-
-def _slice_timing_note(
-    sidecar: Sidecar, tr: float | None, slice_time_ref: float
-) -> tuple[str, ...]:
-    """Say so if the sidecar knows of a slice time that differs from the one in use."""
-    start = sidecar.number("StartTime")
-    if start is None or tr is None or abs(start / tr - slice_time_ref) < 0.01:
-        return ()
-    return (
-        f"{sidecar.origin['StartTime'].name}: StartTime {start:g} s suggests slice_time_ref="
-        f"{start / tr:.3g}; {slice_time_ref:g} is used",
-    )
-
-
 def _described(run: Run) -> list[str]:
     source = run._source
     if isinstance(source, ArrayScans):
         parts = [f"{run.name}: {run.n_scans} scans × {source.n_voxels:,} columns"]
+    elif isinstance(source, OpenedPatches):
+        parts = [
+            f"{run.name}: {run.n_scans} scans of {source.space.n_voxels:,} {source.space.unit}"
+        ]
+        parts += [f"mask {name_of(run._mask)}"] if run._mask is not None else []
     else:
         grid = "×".join(str(n) for n in source.grid)
         parts = [f"{run.name}: {run.n_scans} scans of {grid}"]
-        parts.append("mask computed" if run._mask is None else f"mask {_name(run._mask)}")
+        parts.append("mask computed" if run._mask is None else f"mask {name_of(run._mask)}")
     if run.tr is not None:
         parts.append(f"tr {run.tr:g} s")
     if run.events is not None:

@@ -23,6 +23,22 @@ HOW = (
 
 
 @dataclass(frozen=True, slots=True)
+class TimeStep:
+    """What files of surfaces and grayordinates say of time.
+
+    Parameters
+    ----------
+    seconds : float or None
+        From scan to scan; None where nothing is said.
+    who : str
+        The kind of file, in words.
+    """
+
+    seconds: float | None
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A repetition time and who says so.
 
@@ -59,7 +75,7 @@ def repetition_time(
         What the caller says, in seconds.
     sidecar : Sidecar
         Metadata beside the image.
-    header : nibabel header
+    header : nibabel header or TimeStep
         Of the image.
     name : str
         The image, in messages.
@@ -145,6 +161,8 @@ def _of_sidecar(sidecar: Sidecar) -> Claim | None:
 
 
 def _of_header(header: Any) -> Claim | None:
+    if isinstance(header, TimeStep):
+        return None if header.seconds is None else Claim(header.seconds, header.who)
     zooms, unit = header.get_zooms(), header.get_xyzt_units()[1]
     if len(zooms) < 4 or unit not in (*UNITS, "unknown"):
         return None
@@ -163,6 +181,8 @@ def _of_header(header: Any) -> Claim | None:
 def _missing(claims: list[Claim], header: Any, name: str) -> str:
     if claims:
         says = f"{claims[0].seconds:g}, which is not believed: {claims[0].doubt}"
+    elif isinstance(header, TimeStep):
+        says = "nothing"
     else:
         zooms = header.get_zooms()
         says = f"{float(zooms[3]):g}" if len(zooms) > 3 else "nothing"

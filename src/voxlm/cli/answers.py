@@ -117,9 +117,8 @@ def write_answers(fit: Fit | FixedEffects, answers: Sequence[Answer], out: Path)
         fit.save(folder, contrasts={each.name: each.contrast for each in answers})
         for each in answers:
             space, verdict = each.contrast.space, each.verdict
-            space.write(
-                folder / f"{each.stem}_stat-z_statmap.nii.gz", verdict.values("z"), intent="z"
-            )
+            path = folder / f"{each.stem}_stat-z_statmap{space.extension}"
+            space.write(path, verdict.values("z"), intent="z")
             table = verdict.table().to_csv(sep="\t", index=False, na_rep="n/a")
             write_text(folder / f"{each.stem}_clusters.tsv", table)
             if report.can_draw(f"{each.stem}_stat-z.png"):

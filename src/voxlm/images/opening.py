@@ -126,7 +126,7 @@ def open_image(source: object, role: str) -> Opened:
             f"{type(source).__name__}{wrap if isinstance(source, np.ndarray) else ''}"
         )
     path = Path(source).expanduser()
-    _check_file(path, role)
+    check_file(path, role)
     try:
         image = nib.load(path)
     except (*FORMAT_ERRORS, *READ_ERRORS) as error:
@@ -144,11 +144,27 @@ def open_image(source: object, role: str) -> Opened:
     return _from_image(image, role, path)
 
 
-def _check_file(path: Path, role: str) -> None:
+def check_file(path: Path, role: str, pattern: str = "*.nii*") -> None:
+    """Refuse a file that is missing, empty, a folder, or may not be read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    role : str
+        What it is for, in messages.
+    pattern : str
+        Of files to name where it is missing.
+
+    Raises
+    ------
+    DataError
+        Saying which.
+    """
     if path.is_dir():
         raise DataError(f"{role} {path} is a folder; give the image file in it")
     if not path.exists():
-        raise DataError(f"{role} {path} does not exist; {beside(path, '*.nii*')}")
+        raise DataError(f"{role} {path} does not exist; {beside(path, pattern)}")
     if not os.access(path, os.R_OK):
         raise DataError(f"{role} {path} may not be read; check its permissions")
     if path.stat().st_size == 0:
