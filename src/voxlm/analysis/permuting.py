@@ -107,7 +107,8 @@ def permute(
     n_perm = _check_level(plan, ready.X, part, read_groups(plan, part), alpha)
     with counting(n_perm, show) as moved:
         return permutation_test(
-            ready.maps.values, ready.X, question.C, plan, null=question.null, graph=graph, weights=sizes,
+            ready.maps.values, ready.X, question.C, plan, null=question.null, graph=graph,
+            weights=sizes,
             refitter=None if ready.mixed is None else refit_of(ready.mixed), progress=moved,
         )  # fmt: skip
 

@@ -96,7 +96,8 @@ def by_side(given: Any, role: str) -> dict[str, Any]:
     >>> by_side("sub-01_hemi-R_bold.func.gii", "bold")
     {'right': 'sub-01_hemi-R_bold.func.gii'}
     """
-    parts = getattr(given, "parts", given)
+    parts = getattr(given, "parts", None)  # of a path it is a tuple of names
+    parts = parts if isinstance(parts, Mapping) else given
     if isinstance(parts, Mapping):
         wrong = [name for name in parts if name not in SIDES]
         if wrong or not parts:

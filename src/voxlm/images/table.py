@@ -85,7 +85,7 @@ class Table:
     def differs(self, other: object) -> str:
         """Say how another space differs from this one; empty if it has as many columns."""
         if not isinstance(other, Table):
-            return f"one is an array, the other {other!r}"
+            return "one is an image and one an array"
         if self.n_voxels != other.n_voxels:
             return f"they have {other.n_voxels:,} and {self.n_voxels:,} columns"
         return ""

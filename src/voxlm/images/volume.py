@@ -150,6 +150,9 @@ class Volume:
     def differs(self, other: object) -> str:
         """Say how another space differs from this one; empty if it has the same voxels."""
         if not isinstance(other, Volume):
+            array = getattr(other, "unit", "") == "columns"
+            if array:
+                return "one is an image and one an array"
             return f"one is a volume, the other {other!r}"
         if self.shape != other.shape or not np.allclose(self.affine, other.affine, atol=SAME_MM):
             return (
