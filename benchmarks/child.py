@@ -1,6 +1,6 @@
 """Work done in a process of its own; prints one line of JSON.
 
-``python -m benchmarks.child import | first-call | ours FOLDER OUT [DRIFT] | nilearn …``.
+``python -m benchmarks.child JOB …``, where JOB is a key of ``JOBS`` and what follows its arguments.
 Nothing is imported before the work asks for it: what a library costs to load is measured too.
 """
 
@@ -70,11 +70,33 @@ def nilearn(folder: str, out: str) -> dict[str, float]:
     return {"mb": peak_mb()}
 
 
+def flips(path: str, n_perm: str) -> dict[str, float]:
+    """Flip the signs of maps in a file with voxlm; report the peak memory."""
+    np, permutation = map(importlib.import_module, ("numpy", "voxlm.inference.permutation"))
+    plan = importlib.import_module("voxlm.inference.plan").Plan(n_perm=int(n_perm))
+    data = np.load(path)
+    permutation.permutation_test(data, np.ones((len(data), 1)), [1.0], plan)
+    return {"mb": peak_mb()}
+
+
+def flips_nilearn(path: str, n_perm: str, n_jobs: str) -> dict[str, float]:
+    """Flip the signs of maps in a file with nilearn; report the peak memory."""
+    np, peer = map(importlib.import_module, ("numpy", "nilearn.mass_univariate"))
+    data = np.load(path)
+    ones = np.ones((len(data), 1))
+    peer.permuted_ols(
+        ones, data, model_intercept=False, n_perm=int(n_perm), random_state=0, n_jobs=int(n_jobs)
+    )
+    return {"mb": peak_mb()}
+
+
 JOBS: dict[str, Any] = {
     "import": import_voxlm,
     "first-call": first_call,
     "ours": ours,
     "nilearn": nilearn,
+    "flips": flips,
+    "flips-nilearn": flips_nilearn,
 }
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +18,18 @@ from nilearn.mass_univariate._utils import calculate_tfce
 from scipy import ndimage
 
 from benchmarks.measure import Measured, Row, Settings, in_turn, same_maps
+from benchmarks.rows_processes import child, family_mb
 from voxlm.inference.permutation import permutation_test
 from voxlm.inference.plan import Plan
+from voxlm.inference.refits import refit_of
 from voxlm.kernels.enhance import tfce
 from voxlm.kernels.graph import volume_graph
+from voxlm.kernels.randomintercept import intercept_basis
+from voxlm.models.intercept import fit_intercept
 
 N_MAPS = 20
 FLIPS = 1000
+MANY_FLIPS = 10_000
 TFCE_FLIPS = 100
 # Permutations that nilearn does; its time for all is taken to grow with their number, the map as
 # it is counted as one.
@@ -30,6 +38,7 @@ FORMING_P = (0.01, 0.001, 0.0001)
 # The same t; a TFCE of 100 steps is a few percent off the integral.
 EXACT, STEPPED = 1 - 1e-12, 0.999
 CONNECTED = {6: 1, 26: 3}
+MIXED, MIXED_FLIPS = (100, 3, 50_000), 16
 
 
 @cache
@@ -144,6 +153,51 @@ def one_map(resolution: int, connectivity: int) -> Callable[[Settings], Measured
     return measure
 
 
+@cache
+def _mixed() -> Any:
+    """A design of 100 subjects, three maps each, five columns, and 50,000 voxels."""
+    rng = np.random.default_rng(3)
+    subject = np.repeat(np.arange(MIXED[0]), MIXED[1])
+    between = rng.standard_normal((MIXED[0], 2))[subject]
+    X = np.c_[np.ones(subject.size), rng.standard_normal((subject.size, 2)), between]
+    data = rng.standard_normal((subject.size, MIXED[2]))
+    data += rng.standard_normal((MIXED[0], MIXED[2]))[subject]
+    return X, subject, data, fit_intercept(intercept_basis(X, subject), data)
+
+
+def mixed_flips(settings: Settings) -> Measured:
+    """Time one flip of subjects with an exact REML refit, the mean of sixteen."""
+    X, subject, data, fit = _mixed()
+    contrast = np.eye(X.shape[1])[1]
+
+    def ours(n_perm: int) -> float:
+        plan = Plan(n_perm=n_perm, blocks=subject, exchange="whole", permute="flip")
+        start = time.perf_counter()
+        permutation_test(data, X, contrast, plan, refitter=refit_of(fit))
+        return time.perf_counter() - start
+
+    ours(MIXED_FLIPS)
+    # What is done once, whatever the number of flips, is left out.
+    pairs = [(ours(2 * MIXED_FLIPS), ours(MIXED_FLIPS)) for _ in range(settings.repeat)]
+    once = np.median([2 * few - many for many, few in pairs])
+    return Measured(
+        [(many - few) / MIXED_FLIPS for many, few in pairs], agreement=f"{once:.2f} s in advance"
+    )
+
+
+def memory(settings: Settings) -> Measured:
+    """Measure peak memory of ten thousand sign flips on both cores."""
+    ours, peer = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "maps.npy")
+        np.save(path, _maps())
+        for _ in range(settings.repeat):
+            peer.append(family_mb("flips-nilearn", path, MANY_FLIPS, 2))
+            ours.append(family_mb("flips", path, MANY_FLIPS))
+        alone = child("flips-nilearn", path, MANY_FLIPS, 1)["mb"]
+    return Measured(ours, peer, f"nilearn with n_jobs=1, slower: {alone:.0f} MB")
+
+
 GROUP = "20 maps × 69,765 voxels"
 ROWS = (
     Row(
@@ -181,6 +235,25 @@ ROWS = (
         20,
         50,
         clusters,
+    ),
+    Row(
+        "flips-memory",
+        "the same, peak memory of 10,000 sign flips",
+        "nilearn permuted_ols, n_jobs=2, workers counted",
+        "within",
+        1 / 2,
+        1 / 4,
+        memory,
+        "MB",
+    ),
+    Row(
+        "flips-lmer",
+        "lmer, 300 maps × 50,000 voxels: max-T, one flip with its REML refit",
+        "—",
+        "under",
+        0.4,
+        0.1,
+        mixed_flips,
     ),
     Row(
         "tfce-map",

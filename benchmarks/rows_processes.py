@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import median
 
@@ -15,11 +16,43 @@ from benchmarks.measure import Measured, Row, Settings
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _child(*arguments: object) -> dict[str, float]:
+def child(*arguments: object) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.child", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return answer
+
+
+def family_mb(*arguments: object) -> float:
+    """Return the peak memory of a process with its workers: proportional shares, added, polled."""
+    command = [sys.executable, "-m", "benchmarks.child", *map(str, arguments)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as running:
+        peak = 0.0
+        while running.poll() is None:
+            peak = max(peak, sum(map(_share_mb, _family(running.pid))))
+            time.sleep(0.02)
+    if running.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed")
+    return peak
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").glob("*/children"))
+        below = [int(child) for task in tasks for child in task.read_text().split()]
+    except OSError:  # it has just ended
+        return []
+    return [pid, *(member for child in below for member in _family(child))]
+
+
+def _share_mb(pid: int) -> float:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    return sum(
+        int(line.split()[1]) * 1024 / 1e6 for line in text.splitlines() if line.startswith("Pss:")
+    )
 
 
 def memory(settings: Settings) -> Measured:
@@ -27,8 +60,8 @@ def memory(settings: Settings) -> Measured:
     files, ours, peer = study(settings.cache), [], []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(settings.repeat):
-            peer.append(_child("nilearn", files.folder, Path(folder, "p.nii.gz"))["mb"])
-            ours.append(_child("ours", files.folder, Path(folder, "o.nii.gz"))["mb"])
+            peer.append(child("nilearn", files.folder, Path(folder, "p.nii.gz"))["mb"])
+            ours.append(child("ours", files.folder, Path(folder, "o.nii.gz"))["mb"])
     return Measured(ours, peer)
 
 
@@ -48,20 +81,20 @@ def _twice_as_long(settings: Settings, short_drift: str, long_drift: str) -> Mea
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "z.nii.gz")
         for _ in range(settings.repeat):
-            peer.append(_child("ours", short.folder, out, short_drift)["mb"])
-            ours.append(_child("ours", long.folder, out, long_drift)["mb"])
+            peer.append(child("ours", short.folder, out, short_drift)["mb"])
+            ours.append(child("ours", long.folder, out, long_drift)["mb"])
     return Measured(ours, peer)
 
 
 def importing(settings: Settings) -> Measured:
     """Time ``import voxlm`` in new processes."""
-    return Measured([_child("import")["seconds"] for _ in range(settings.repeat)])
+    return Measured([child("import")["seconds"] for _ in range(settings.repeat)])
 
 
 def first_call(settings: Settings) -> Measured:
     """Time the first fit of new processes, kernels being cached on disk."""
-    _child("first-call")
-    answers = [_child("first-call") for _ in range(settings.repeat)]
+    child("first-call")
+    answers = [child("first-call") for _ in range(settings.repeat)]
     parts = {name: median(answer[name] for answer in answers) for name in answers[0]}
     said = (
         f"numpy and pandas {parts['numpy_pandas']:.2f} s, Run {parts['run']:.2f} s, first fit and "
