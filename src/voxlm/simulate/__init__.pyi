@@ -3,6 +3,8 @@ from .arrays import series as series
 from .dataset import Study as Study
 from .dataset import Truth as Truth
 from .dataset import study as study
+from .groups import GroupTruth as GroupTruth
+from .groups import group as group
 from .layout import BidsStudy as BidsStudy
 from .layout import bids_dataset as bids_dataset
 from .score import Score as Score
