@@ -209,6 +209,8 @@ def test_a_series_a_slice_is_refused_where_it_cannot_be(parts, tmp_path):
 
 def test_a_design_knows_the_names(parts):
     made = vx.design(FORMULA, vx.Run(**parts))
+    assert f"confounds 1: {NAME}" in repr(made)
+    assert "task      2: face, house" in repr(made)
     C = made.hypothesis(f"face - 2*{NAME}").C
     assert C.shape == (1, len(made.names) + 1)
     assert C[0, -1] == -2

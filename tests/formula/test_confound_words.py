@@ -75,7 +75,7 @@ def test_components_of_later_versions_have_prefixes_of_their_own():
         ("~ tcompcor(1)", "the table has 0"),
         ("~ wmcsf", "lacks: csf, white_matter"),
         ("~ gsr", "lacks: global_signal"),
-        ("~ ica_aroma", "lacks: aroma_motion_00"),
+        ("~ ica_aroma", "lacks: aroma_motion_"),
         ("~ match('b_comp*')", "no confound fits the pattern 'b_comp*'"),
         ("~ match(a_comp)", "one pattern in quotes"),
         ("~ scrub(0.5)", "lacks: framewise_displacement"),

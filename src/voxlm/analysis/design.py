@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm import report
+from voxlm.analysis.described import describe_design
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
@@ -40,6 +41,9 @@ class Design(Columns):
     def of(cls, columns: Columns) -> Design:
         """Give a record of columns these verbs."""
         return cls(**{field.name: getattr(columns, field.name) for field in fields(columns)})
+
+    def __repr__(self) -> str:
+        return describe_design(self)
 
     def hypothesis(self, spec: ContrastSpec) -> Hypothesis:
         """Read a contrast over these columns and check that the design can estimate it."""

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
-
 import numpy as np
 
+from voxlm.analysis.described import by_role, wrapped
 from voxlm.analysis.fitted import Fitted
-from voxlm.design.columns import Column
 from voxlm.models.reduce import FITTED
-
-WIDTH = 100  # of what is printed, in characters
-ROLES = {"task": "task", "confound": "confounds", "drift": "drift", "constant": "constant"}
 
 
 def describe_fit(fit: Fitted) -> str:
@@ -20,8 +14,8 @@ def describe_fit(fit: Fitted) -> str:
     fitted = fit.estimate.status == FITTED
     lines = [
         f"{_title(fit)}",
-        *([_wrap("formula", fit.formula)] if fit.formula else []),
-        *_columns(fit.design.coefficients),
+        *([wrapped("formula", fit.formula)] if fit.formula else []),
+        *by_role(fit.design.coefficients),
         f"scans     {_scans(fit)}",
         f"voxels    {int(fitted.sum()):,} fitted of {fit.n_voxels:,}",
         *[f"          {count:,} left out: {why}" for why, count in fit.left_out.items()],
@@ -31,34 +25,14 @@ def describe_fit(fit: Fitted) -> str:
         lines += _noise(fit, fitted)
     if fitted.any():
         lines.append(f"R²        {_quartiles(fit.rsquared[fitted])}")
-    lines += [_wrap("note", note) for note in (*fit.run.notes, *fit.design.notes)]
+    lines += [wrapped("note", note) for note in (*fit.run.notes, *fit.design.notes)]
     return "\n".join(lines)
-
-
-def _wrap(label: str, text: str) -> str:
-    return textwrap.fill(
-        f"{label:<10}{text}", WIDTH, subsequent_indent=" " * 10, break_long_words=False
-    )
 
 
 def _title(fit: Fitted) -> str:
     noise = f"AR({fit.order}) noise (GLSAR)" if fit.order else "independent noise (OLS)"
     units = {"percent": "percent of each voxel's mean", "grand_mean": "percent of the grand mean"}
     return f"voxlm {fit.model}: {noise}, in {units.get(fit.run.scaling or '', 'the data’s units')}"
-
-
-def _columns(columns: Sequence[Column]) -> list[str]:
-    lines = []
-    for role, label in ROLES.items():
-        names = [column.name for column in columns if column.role == role]
-        if names:
-            lines.append(f"{label:<10}{len(names)}: {_list(names)}")
-    return lines
-
-
-def _list(names: list[str], most: int = 8) -> str:
-    shown = names if len(names) <= most else [*names[: most - 2], "…", names[-1]]
-    return ", ".join(shown)
 
 
 def _scans(fit: Fitted) -> str:

@@ -54,7 +54,7 @@ def word(node: Name, namer: Namer) -> list[Factor]:
         if not names and node.text == "nonsteady":
             namer.notes.append("nonsteady: fMRIPrep found no non-steady-state scan in this run")
         elif not names:
-            raise absent(node, [prefix + "00"], namer)
+            raise absent(node, [f"{prefix}*"], namer)
     return keep(node, names, f"word: {len(names)} confounds", namer)
 
 
