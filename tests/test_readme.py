@@ -28,8 +28,9 @@ def func_folder(tmp_path, monkeypatch):
     return folder
 
 
-def test_python_runs_and_prints_what_is_shown(func_folder):
-    blocks = BLOCK.findall(README)
+@pytest.mark.parametrize("page", ["README.md", "docs/corrections.md"])
+def test_python_runs_and_prints_what_is_shown(func_folder, page):
+    blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     names: dict[str, object] = {}
     shown = 0
     for at, (language, code) in enumerate(blocks):
@@ -37,7 +38,7 @@ def test_python_runs_and_prints_what_is_shown(func_folder):
             continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, f"README block {at}", "exec"), names)
+            exec(compile(code, f"{page} block {at}", "exec"), names)
         if at + 1 < len(blocks) and blocks[at + 1][0] == "text":
             expected = _as_pattern(blocks[at + 1][1])
             assert re.fullmatch(expected, printed.getvalue().strip(), re.DOTALL), printed.getvalue()

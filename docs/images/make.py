@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import voxlm as vx
 from voxlm.cli.answers import answer, picture
 from voxlm.report import plot_correlation, plot_design, plot_truth, save_picture
+from voxlm.report.canvas import new_figure
 from voxlm.simulate import study
 
 HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "corrections.md"
 
 
 def main() -> None:
@@ -28,5 +32,31 @@ def main() -> None:
         save_picture(axes, HERE / "truth.png")
 
 
+def corrections() -> None:
+    """Run the first blocks of the page on corrections, and draw what it speaks of."""
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    for block in blocks[:2]:
+        exec(block, names)
+    save_picture(names["by_tfce"].plot(), HERE / "corrections-tfce.png")
+    verdict = names["by_height"]
+    figure = new_figure(6, 2.8)
+    ax = figure.add_subplot()
+    ax.hist(verdict.null, bins=40, color="0.75")
+    ax.axvline(verdict.threshold, color="tab:red")
+    ax.annotate(
+        f"5 % lie beyond {verdict.threshold:.2f}",
+        (verdict.threshold, 0.9),
+        xycoords=("data", "axes fraction"),
+        xytext=(6, 0),
+        textcoords="offset points",
+        color="tab:red",
+    )
+    ax.set(xlabel="largest |t| of a permutation", ylabel="permutations")
+    ax.spines[["top", "right"]].set_visible(False)
+    save_picture(figure, HERE / "corrections-null.png")
+
+
 if __name__ == "__main__":
     main()
+    corrections()

@@ -71,3 +71,8 @@ def test_shifted_conditions_matter_nowhere(script: Any) -> None:
     made = localizer.shifted(run)
     assert localizer.active(localizer.vx.lm("y ~ trial_type", run))["p < .001"] > 0.4
     assert localizer.active(localizer.vx.lm(made, run))["p < .001"] < 0.01
+
+
+def test_spm_random_field(script: Any) -> None:
+    wager = script("wager_group", "compare_spm_canlab")
+    assert_equal(wager.random_field(wager.maps()))

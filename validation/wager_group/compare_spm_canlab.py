@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -14,6 +16,8 @@ DATA = folder("wager_group")
 SPM = DATA / "reference_spm12_onesample_cov"
 CANLAB = DATA / "reference_canlab_robust0001"
 FORMULA = "effect ~ center(reappraisal_success)"
+# The height that SPM12 gives for a family-wise error of 0.05.
+HEIGHT = 5.437293
 STANDARDISED = "effect ~ scale(reappraisal_success)"
 
 
@@ -31,9 +35,23 @@ def reference(path: object, data: vx.Maps, whole: np.ndarray) -> np.ndarray:
     return np.where(whole, values, np.nan)
 
 
+def random_field(data: vx.Maps) -> dict[str, dict[str, float]]:
+    """Return SPM12's random-field figures beside those of ``correct("grf")``."""
+    said = json.loads((SPM / "model.json").read_text())
+    verdict = vx.lm(FORMULA, data).contrast("Intercept").correct("grf", two_sided=False)
+    found = verdict.field.roughness
+    ours = {"FWHM": found.fwhm, "resels": found.resels, "height": [verdict.threshold]}
+    theirs = {"FWHM": said["FWHM_vox"], "resels": said["resels"], "height": [HEIGHT]}
+    return {
+        name: {"gap / max": float(np.max(np.abs(np.array(ours[name]) / theirs[name] - 1)))}
+        for name in ours
+    }
+
+
 def main() -> None:
     """Print least squares and robust regression beside the references."""
     data = maps()
+    show("random field, SPM12", random_field(data))
     fit, rows = vx.lm(FORMULA, data), {}
     whole = fit.nobs == 30
     for number, column in ((1, "Intercept"), (2, fit.design.names[1])):

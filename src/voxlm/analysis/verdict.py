@@ -30,6 +30,8 @@ images = lazy_loader.load("voxlm.images.region", suppress_warning=True)
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+# The NIfTI code of a transform into MNI space.
+MNI_CODE = 4
 MAPS = ("p", "q", "significant", "stat", "z", "effect", "tdp")
 
 
@@ -256,7 +258,8 @@ class Verdict:
         Parameters
         ----------
         background : image, optional
-            Drawn in grey below, on the same grid. Without it, maps in MNI space lie on a template.
+            Drawn in grey below, on the same grid. Without it, maps in MNI space lie on a template,
+            and others on their mask.
         n_slices : int
             At most so many slices.
 
@@ -271,8 +274,11 @@ class Verdict:
         """
         if not isinstance(self.contrast.space, Volume):
             raise DataError("the maps have no grid to draw: plot verdict.values('stat') yourself")
+        drawn = self.image("stat")
+        if background is None and int(drawn.header["sform_code"]) != MNI_CODE:
+            background = self.contrast.space.mask_image()
         return report.plot_stat_map(
-            self.image("stat"),
+            drawn,
             background,
             label=self.contrast.intent("stat")[0] or "",
             title=f"{self.contrast.text}: {self.n_significant:,} voxels, {self.words}",
