@@ -44,7 +44,6 @@ def test_the_code_runs_and_prints_what_is_shown(tmp_path):
 
 def test_what_is_said_to_be_missing_is_missing():
     assert not hasattr(glm, "save_glm_to_bids")
-    assert not hasattr(glm.first_level.FirstLevelModel, "generate_report")
 
 
 def test_the_import_brings_neither_nilearn_nor_scikit_learn():

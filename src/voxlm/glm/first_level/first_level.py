@@ -36,13 +36,14 @@ from voxlm.glm.first_level.scaling import mean_scaling, warn_centred
 from voxlm.glm.first_level.wording import formula_of
 from voxlm.glm.masking import Masker, check_images, is_masker, make_masker
 from voxlm.glm.regression import noise_order
+from voxlm.glm.reporting import Reported
 from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
 from voxlm.models.reduce import ZERO
 
 __all__ = ["FirstLevelModel", "mean_scaling", "run_glm"]
 
 
-class FirstLevelModel(Estimator):
+class FirstLevelModel(Reported, Estimator):
     """A linear model of the runs of one person.
 
     Parameters

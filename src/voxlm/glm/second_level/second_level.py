@@ -24,13 +24,14 @@ from voxlm.glm.first_level.first_level import FirstLevelModel, contrast_images
 from voxlm.glm.first_level.runs import FittedRun, fit_array
 from voxlm.glm.first_level.wording import quoted
 from voxlm.glm.masking import check_kinds, is_masker, make_masker, stack
+from voxlm.glm.reporting import Reported
 from voxlm.glm.second_level.inputs import check_confounds, check_input, maps_of, n_maps, subjects_of
 from voxlm.glm.tables import load_table
 from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
 from voxlm.models.reduce import NOT_FINITE
 
 
-class SecondLevelModel(Estimator):
+class SecondLevelModel(Reported, Estimator):
     """A linear model of one map a subject.
 
     Parameters
