@@ -10,11 +10,11 @@ from nilearn.mass_univariate import permuted_ols
 from scipy import ndimage, stats
 
 from voxlm.errors import DataError, DesignError, VoxlmError
-from voxlm.inference import permute
 from voxlm.inference.exchange import Arrangements, arrange, read_blocks
+from voxlm.inference.maxima import Enhancement, permute_trees
 from voxlm.inference.partition import partition
 from voxlm.inference.permutation import permutation_test
-from voxlm.inference.permute import permute_maxima, permute_trees, reduce_data, statistic_of
+from voxlm.inference.permute import permute_maxima, reduce_data, statistic_of
 from voxlm.inference.plan import Plan
 from voxlm.inference.stepdown import permute_counts
 from voxlm.kernels import threads
@@ -175,7 +175,7 @@ def test_trees_equal_each_map_on_its_own(scaling, two_sided):
     part = partition(X, CONTRASTS["slope"])
     data = reduce_data(Y, part, np.float64)
     found = arrange(read_blocks(14), 21, seed=5)
-    enhancement = permute.Enhancement(0.6, 1.7, scaling)
+    enhancement = Enhancement(0.6, 1.7, scaling)
     cuts = (1.2, 2.0, 2.7)
     maxima = permute_trees(
         data, found, graph(), enhancement=enhancement, thresholds=cuts, two_sided=two_sided

@@ -6,9 +6,9 @@ import pytest
 
 import voxlm as vx
 from voxlm.inference.exchange import arrange, read_blocks
+from voxlm.inference.maxima import permute_statistics
 from voxlm.inference.partition import partition
 from voxlm.inference.permutation import permutation_test
-from voxlm.inference.permute import permute_statistics
 from voxlm.inference.plan import Plan
 from voxlm.inference.refits import FullRefit, make_refits, refit_of
 from voxlm.inference.stepdown import permute_counts

@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.inference.exchange import Arrangements
+from voxlm.inference.maxima import (
+    Enhancement,
+    Maxima,
+    Sample,
+    permute_statistics,
+    permute_trees,
+)
 from voxlm.inference.null import count_p, tail_p
 from voxlm.inference.permute import (
     SHARE_SLACK,
-    Enhancement,
-    Maxima,
     Residuals,
-    Sample,
     permute_maxima,
-    permute_statistics,
-    permute_trees,
 )
 from voxlm.inference.plan import TREE_METHODS, Plan, forming_thresholds
 from voxlm.inference.stepdown import permute_counts

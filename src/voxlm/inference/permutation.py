@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.inference.decision import Decision
 from voxlm.inference.exchange import Arrangements
+from voxlm.inference.maxima import Sample
 from voxlm.inference.measure import Measure, measure_all, spread
 from voxlm.inference.partition import Partition, partition
-from voxlm.inference.permute import Sample, reduce_data
+from voxlm.inference.permute import reduce_data
 from voxlm.inference.plan import (
     TREE_METHODS,
     Plan,

@@ -116,7 +116,7 @@ def _statistic(estimate: Any, C: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Refits:
-    """A mixed model to be permuted; see :class:`voxlm.inference.permute.Sample`.
+    """A mixed model to be permuted; see :class:`voxlm.inference.maxima.Sample`.
 
     Parameters
     ----------

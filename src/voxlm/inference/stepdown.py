@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.inference.exchange import Arrangements
+from voxlm.inference.maxima import MAP_BATCH, Sample
 from voxlm.inference.permute import (
     BATCH,
-    MAP_BATCH,
     SHARE_SLACK,
     Residuals,
-    Sample,
     permuted_rows,
     shares,
     tiles,
