@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -201,6 +201,34 @@ class Run:
         object.__setattr__(other, "_inside", inside)
         space = Volume(inside, self._source.affine)
         object.__setattr__(other, "_said", (*self._said, _mask_note(self.name, origin, space)))
+        return other
+
+    def reread(self, **options: Any) -> Run:
+        """Return the same run read otherwise.
+
+        Parameters
+        ----------
+        **options
+            Arguments of :class:`Run` that change, such as ``smoothing_fwhm``. Tables that were
+            files remain among the inputs.
+
+        Returns
+        -------
+        Run
+
+        Examples
+        --------
+        >>> Run(np.ones((9, 2)), tr=2.0).reread(scaling=None).scaling is None
+        True
+        """
+        other = replace(self, **options)
+        roles = {one.role for one in other.inputs}
+        kept = tuple(one for one in self.inputs if one.role not in roles)
+        object.__setattr__(other, "inputs", (*other.inputs, *kept))
+        if not {"tr", "slice_time_ref"} & set(options):
+            object.__setattr__(other, "_said", tuple(dict.fromkeys((*self._said, *other._said))))
+        if "mask" not in options and self._inside is not None:
+            object.__setattr__(other, "_inside", self._inside)
         return other
 
     def __repr__(self) -> str:
