@@ -19,7 +19,7 @@ from voxlm.design.check import check
 from voxlm.design.columns import Column
 from voxlm.design.columns import Design as Columns
 from voxlm.design.stack import leave_out_empty
-from voxlm.errors import DataError, DesignError
+from voxlm.errors import DataError, DesignError, VoxlmError
 from voxlm.formula import Schema, parse, resolve
 
 Bools = NDArray[np.bool_]
@@ -109,16 +109,32 @@ def plan_runs(formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int)
     DesignError, FormulaError
         Naming the run where there are several.
     """
+    plans = []
+    for number, (run, planned) in enumerate(
+        zip(runs, plan_each(formula, runs, hrf, order), strict=True), start=1
+    ):
+        if isinstance(planned, (DataError, DesignError)):
+            where = f"run {number} ({run.name}): " if len(runs) > 1 else ""
+            raise type(planned)(f"{where}{planned}") from planned
+        if isinstance(planned, VoxlmError):
+            raise planned
+        plans.append(planned)
+    return plans
+
+
+def plan_each(
+    formula: str | Columns, runs: Sequence[Run], hrf: Any, order: int
+) -> list[Plan | VoxlmError]:
+    """Compile and check the designs of all runs, with the error where one has no plan."""
     tables = _numbered(runs)
     several = [table for table in tables if table is not None and len(runs) > 1]
     pooled = pd.concat(several, ignore_index=True) if several else None
-    plans = []
-    for number, (run, table) in enumerate(zip(runs, tables, strict=True), start=1):
+    plans: list[Plan | VoxlmError] = []
+    for run, table in zip(runs, tables, strict=True):
         try:
             plans.append(_plan(formula, run, table, pooled, hrf, order))
-        except (DataError, DesignError) as error:
-            where = f"run {number} ({run.name}): " if len(runs) > 1 else ""
-            raise type(error)(f"{where}{error}") from error
+        except VoxlmError as error:
+            plans.append(error)
     return plans
 
 
