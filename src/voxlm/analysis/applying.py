@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 
 def fit(model: Model, data: Run | Sequence[Run], progress: bool = False) -> Fit | FixedEffects:
     """Fit the first level; see :meth:`voxlm.Model.fit`."""
-    several = isinstance(data, Iterable)
-    runs = list(data) if isinstance(data, Iterable) else [data]
-    ready: Any = [prepare(model, run) for run in runs]
+    if isinstance(data, Iterable):
+        return fit_ready(model, [prepare(model, run) for run in data], progress)
+    return fit_ready(model, prepare(model, data), progress)
+
+
+def fit_ready(model: Model, data: Any, progress: bool = False) -> Fit | FixedEffects:
+    """Fit runs that are read as the model says already."""
     options: dict[str, Any] = {"hrf": response(model), "stack": model.stack, "progress": progress}
-    given = ready if several else ready[0]
     if model.order == 0:
-        return lm(model.whole_formula, given, **options)
-    limits = {"order": model.order, "maxiter": model.maxiter, "rtol": model.rtol}
-    return glsar(model.whole_formula, given, **limits, **options)
+        return lm(model.whole_formula, data, **options)
+    limits: dict[str, Any] = {"order": model.order, "maxiter": model.maxiter, "rtol": model.rtol}
+    return glsar(model.whole_formula, data, **limits, **options)
 
 
 def response(model: Model) -> Any:
@@ -81,9 +84,7 @@ def prepare(model: Model, run: Run, folder: Path | None = None) -> Run:
 def explain(model: Model, run: Run) -> Explanation:
     """Say what each word means in a run; see :meth:`voxlm.Model.explain`."""
     ready = prepare(model, run)
-    return explain_formula(
-        model.whole_formula, ready.events, ready.confounds, hrf=response(model)
-    )
+    return explain_formula(model.whole_formula, ready.events, ready.confounds, hrf=response(model))
 
 
 def answers(model: Model, fitted: Fit | FixedEffects) -> dict[str, Contrast]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import lazy_loader
 
-from voxlm.analysis.fields import (
+from voxlm.analysis.fields import Part, declared, make, plain, settle
+from voxlm.analysis.kinds import (
     Anything,
     Choice,
     Either,
@@ -19,13 +20,8 @@ from voxlm.analysis.fields import (
     Flag,
     Listed,
     Named,
-    Part,
     Real,
     Text,
-    declared,
-    make,
-    plain,
-    settle,
 )
 from voxlm.analysis.modelparts import (
     CORRECTION,
@@ -178,7 +174,9 @@ class Model:
     transformations: tuple[Mapping[str, Any], ...] = declared(
         Listed(Named(Anything())), INSTRUCTION, default=()
     )
-    group: tuple[Group, ...] = declared(Listed(Part(Group), lone=True), "The group level.", default=())
+    group: tuple[Group, ...] = declared(
+        Listed(Part(Group), lone=True), "The group level.", default=()
+    )
 
     def __post_init__(self) -> None:
         settle(self)
@@ -235,7 +233,7 @@ class Model:
         >>> events = pd.DataFrame({"onset": [4.0, 30.0], "duration": 2.0, "trial_type": "face"})
         >>> run = vx.Run(np.random.default_rng(0).normal(100, 1, (40, 5)), events, tr=2.0)
         >>> vx.Model(formula="y ~ face", noise="ols").fit(run).df_resid
-        38
+        37.0
         """
         return applying.fit(self, data, progress)
 
@@ -258,7 +256,7 @@ class Model:
         DataFrame
             A row a problem: subject, run, problem, place. Empty where all is well.
         """
-        return survey.check(self, dataset, subjects)
+        return survey.check(self, dataset, subjects)[0]
 
     def run(
         self,

@@ -12,7 +12,8 @@ from typing import Any
 
 import tomli_w
 
-from voxlm.analysis.fields import FieldError, make, schema_of
+from voxlm.analysis.fields import make, schema_of
+from voxlm.analysis.kinds import FieldError
 from voxlm.errors import DataError, TextError
 from voxlm.images.atomic import write_text
 
@@ -38,7 +39,7 @@ def _kept(text: str, path: str | PathLike[str] | None) -> str:
 
 def from_toml(of: type, source: str | PathLike[str]) -> Any:
     """Read a model from TOML; see :meth:`voxlm.Model.from_toml`."""
-    text, name = _text(source, "=")
+    text, name = text_of(source, "=")
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -48,7 +49,7 @@ def from_toml(of: type, source: str | PathLike[str]) -> Any:
 
 def from_json(of: type, source: str | PathLike[str]) -> Any:
     """Read a model from JSON; see :meth:`voxlm.Model.from_json`."""
-    text, name = _text(source, "{")
+    text, name = text_of(source, "{")
     given = read_json(text, name)
     return _made(of, {k: v for k, v in given.items() if k != "$schema"}, name, text, json_line)
 
@@ -70,14 +71,14 @@ def load(of: type, path: str | PathLike[str]) -> Any:
     if file.suffix == ".toml":
         return from_toml(of, file)
     if file.suffix == ".json":
-        given = read_json(*_text(file, "{"))
+        given = read_json(*text_of(file, "{"))
         if file.name.endswith("_smdl.json") or "BIDSModelVersion" in given:
             return of.from_bids_stats_model(file)  # type: ignore[attr-defined]
         return from_json(of, file)
     raise DataError(f"{file}: a model file ends in .toml, .json or _smdl.json")
 
 
-def _text(source: str | PathLike[str], sign: str) -> tuple[str, str]:
+def text_of(source: str | PathLike[str], sign: str) -> tuple[str, str]:
     """Return the text of a file, or a text itself where its sign is in it."""
     if isinstance(source, str) and sign in source:
         return source, "model"
@@ -104,11 +105,11 @@ def _made(of: type, given: Mapping[str, Any], name: str, text: str, line_of: Any
 
 
 def toml_line(text: str, path: tuple[str | int, ...]) -> int | None:
-    """Return the line of a key in TOML, or of the nearest table above it.
+    r"""Return the line of a key in TOML, or of the nearest table above it.
 
     Examples
     --------
-    >>> toml_line('formula = "y ~ a"\\n[[group]]\\nfromula = "~ 1"', ("group", 0, "fromula"))
+    >>> toml_line('formula = "y ~ a"\n[[group]]\nfromula = "~ 1"', ("group", 0, "fromula"))
     3
     """
     wanted = [str(part) for part in path if isinstance(part, str)]
@@ -140,11 +141,11 @@ def _unquoted(key: str) -> str:
 
 
 def json_line(text: str, path: tuple[str | int, ...]) -> int | None:
-    """Return the line where the last key of a path first stands after the keys before it.
+    r"""Return the line where the last key of a path first stands after the keys before it.
 
     Examples
     --------
-    >>> json_line('{"formula": "y ~ a",\\n "group": {\\n  "fromula": 1}}', ("group", "fromula"))
+    >>> json_line('{"formula": "y ~ a",\n "group": {\n  "fromula": 1}}', ("group", "fromula"))
     3
     """
     at, found = 0, None

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import lazy_loader
 
-from voxlm.analysis.fields import (
+from voxlm.analysis.fields import Part, declared, settle
+from voxlm.analysis.kinds import (
     Anything,
     Choice,
     Entries,
@@ -16,11 +17,8 @@ from voxlm.analysis.fields import (
     Flag,
     Listed,
     Named,
-    Part,
     Real,
     Text,
-    declared,
-    settle,
 )
 from voxlm.bids.instructions import INSTRUCTION, check_instruction
 from voxlm.errors import FormulaError, did_you_mean
@@ -118,9 +116,7 @@ class Correction:
     OTHER: ClassVar[str] = "options"
 
     method: str = declared(Text(), "Name of the correction.", default=FDR)
-    alpha: float = declared(
-        Real(0, 1, above=True), "The error rate that is held.", default=0.05
-    )
+    alpha: float = declared(Real(0, 1, above=True), "The error rate that is held.", default=0.05)
     options: Mapping[str, Any] = declared(
         Named(Anything()), "Options of the correction.", default=Entries()
     )
@@ -221,9 +217,7 @@ class Group:
     variance_groups: str | None = declared(Text(), "Of lm: a column.", default=None)
     robust: str | None = declared(Choice(("huber", "bisquare")), "Of lm.", default=None)
     reml: bool | None = declared(Flag(), "Of lmer.", default=None)
-    df: str | None = declared(
-        Choice(("satterthwaite", "kenward-roger")), "Of lmer.", default=None
-    )
+    df: str | None = declared(Choice(("satterthwaite", "kenward-roger")), "Of lmer.", default=None)
     method: str | None = declared(
         Choice(("reml", "ml", "dl", "pm", "fe")), "Of meta.", default=None
     )

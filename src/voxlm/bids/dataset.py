@@ -55,9 +55,15 @@ def files(
     >>> vx.bids.files(made.folder)[["sub", "task", "space", "problem"]].values.tolist()
     [['01', 'faces', 'MNI152NLin2009cAsym', '']]
     """
-    places = find_places(dataset, derivatives)
-    query = Query.of(task, space, subjects, sessions, filters)
-    found = search(places, query)
+    found = find_runs(
+        dataset,
+        task=task,
+        space=space,
+        derivatives=derivatives,
+        subjects=subjects,
+        sessions=sessions,
+        filters=filters,
+    )
     keys = in_order({key: key for one in found for key in one.entities})
     rows = [
         {key: one.entities.get(key) for key in keys}
@@ -66,6 +72,21 @@ def files(
         for one in found
     ]
     return pd.DataFrame(rows)
+
+
+def find_runs(
+    dataset: Any,
+    *,
+    task: Any = None,
+    space: str | None = None,
+    derivatives: Any = None,
+    subjects: Any = None,
+    sessions: Any = None,
+    filters: Any = None,
+) -> list[Found]:
+    """Find each run's files with what is wrong with them; arguments as for :func:`runs`."""
+    query = Query.of(task, space, subjects, sessions, filters)
+    return search(find_places(dataset, derivatives), query)
 
 
 def runs(
@@ -148,7 +169,7 @@ def runs(
     whole = _whole(search(places, query), places, missing)
     out: dict[str, list[Run]] = {}
     for one in whole:
-        run = _run(one, slice_time_ref, smoothing_fwhm, scaling)
+        run = run_of(one, slice_time_ref, smoothing_fwhm, scaling)
         out.setdefault(one.key, []).append(run)
     return out
 
@@ -175,11 +196,11 @@ def _whole(found: list[Found], places: Places, missing: str) -> list[Found]:
     return [one for one in found if not one.problems]
 
 
-def _run(
+def run_of(
     one: Found,
-    slice_time_ref: float | None,
-    smoothing_fwhm: float | Sequence[float] | None,
-    scaling: Scaling | None,
+    slice_time_ref: float | None = None,
+    smoothing_fwhm: float | Sequence[float] | None = None,
+    scaling: Scaling | None = "percent",
 ) -> Run:
     """Make the run of some files; the one place where that is done."""
     sidecar = read_sidecar(one.first)

@@ -105,7 +105,8 @@ def check_instruction(
     for key in step:
         if bare(key) not in heard:
             return (key,), f"{name} has no argument {key!r}; {did_you_mean(key, known)}"
-    lacking = [word for word in ("Input", NEEDED.get(name, "Input")) if bare(word) not in read(step)]
+    needed = ("Input", NEEDED.get(name, "Input"))
+    lacking = [word for word in needed if bare(word) not in read(step)]
     if name in WITH_OUTPUT and "output" not in read(step):
         lacking.append("Output")
     return ((), f"{name} needs {lacking[0]}") if lacking else None

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 import voxlm
+from voxlm.cli.check import check
 from voxlm.cli.demo import demo
 from voxlm.cli.explain import explain
 from voxlm.cli.fit import fit
 from voxlm.cli.group import group
 from voxlm.cli.threshold import threshold
+from voxlm.cli.run import run
 
 app = typer.Typer(
     name="voxlm",
@@ -42,6 +44,8 @@ def start(
 app.command()(fit)
 app.command()(group)
 app.command()(threshold)
+app.command()(run)
+app.command()(check)
 app.command()(explain)
 app.command()(demo)
 

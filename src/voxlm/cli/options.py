@@ -16,6 +16,14 @@ class Model(StrEnum):
     glsar = "glsar"
 
 
+class Level(StrEnum):
+    """Which levels of a model are run."""
+
+    all = "all"
+    subject = "subject"
+    group = "group"
+
+
 class ScalingName(StrEnum):
     """What the data are divided by."""
 
@@ -41,3 +49,14 @@ Hrf = Annotated[
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+ModelFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="Model file: .toml, .json, or a BIDS Stats Model (_smdl.json)."
+    ),
+]
+Bids = Annotated[Path, typer.Option(help="Folder of the BIDS data set.", show_default=False)]
+Participants = Annotated[
+    list[str] | None,
+    typer.Option(help="Label of a subject, with or without sub-; repeatable. [default: all]"),
+]

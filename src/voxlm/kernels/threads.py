@@ -20,8 +20,22 @@ from threadpoolctl import ThreadpoolController
 _inside = threading.local()
 
 
+_most: list[int] = []
+_held: list[object] = []  # a limit holds while somebody holds it
+
+
+def limit_threads(most: int) -> None:
+    """Use no more than so many cores in this process, BLAS included: others have the rest."""
+    _most[:] = [most]
+    _held[:] = [_controller().limit(limits=most)]
+
+
 def n_threads() -> int:
     """Return the number of cores this process may use."""
+    return min([_cores(), *_most])
+
+
+def _cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not every platform can tell
