@@ -16,12 +16,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from voxlm.analysis.executors import over
+from voxlm.analysis.ledger import sweep
 from voxlm.analysis.options import whole
 from voxlm.analysis.results import do_group, do_unit
+from voxlm.analysis.sidecars import dataset_description
 from voxlm.analysis.survey import kinds_of, survey
 from voxlm.analysis.units import Unit, find_units
 from voxlm.errors import DataError, VoxlmError, VoxlmWarning, did_you_mean
-from voxlm.images.atomic import write_text
 
 if TYPE_CHECKING:
     from voxlm.analysis.model import Model
@@ -125,10 +126,17 @@ def run(
     bar = tqdm(total=len(units), initial=len(found), desc=model.name or "subjects",
                unit="subject", disable=not progress)  # fmt: skip
     with bar:
-        for one in over(jobs, _unit, n_workers):
-            found[one.name] = one
-            bar.set_postfix_str(f"{one.name} {one.state}")
-            bar.update()
+        try:
+            for one in over(jobs, _unit, n_workers):
+                found[one.name] = one
+                bar.set_postfix_str(f"{one.name} {one.state}")
+                bar.update()
+        except KeyboardInterrupt:
+            finished = sum(one.state != "failed" for one in found.values())
+            raise KeyboardInterrupt(
+                f"interrupted: {finished} of {len(units)} subjects are finished and kept; the same "
+                "command goes on from there"
+            ) from None
     done = tuple(found[unit.key] for unit in units)
     here = [unit for unit in units if found[unit.key].state != "failed"]
     skipped = _skip(model, subjects, level, done)
@@ -160,19 +168,9 @@ def _skip(model: Model, subjects: Any, level: str, done: Sequence[Done]) -> str:
 
 def _prepare_folder(model: Model, folder: Path) -> None:
     """Write beside the results what they are results of."""
+    dataset_description(folder, ())  # refuses the data set of another program
+    sweep(folder)
     model.to_toml(folder / "model.toml")
-    description = folder / "dataset_description.json"
-    if not description.exists():
-        write_text(description, DESCRIPTION)
-
-
-DESCRIPTION = """{
-  "Name": "voxlm results",
-  "BIDSVersion": "1.10.0",
-  "DatasetType": "derivative",
-  "GeneratedBy": [{"Name": "voxlm"}]
-}
-"""
 
 
 def _unit(job: tuple[Model, Unit, Path, bool]) -> Done:

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from voxlm.analysis.contrast import Contrast
-from voxlm.analysis.group import lmer, meta
+from voxlm.analysis.group import lmer
 from voxlm.analysis.lm import lm
+from voxlm.analysis.meta import meta
 from voxlm.bids.maps import Maps
 from voxlm.bids.tables import read_table
 from voxlm.bids.transform import transform

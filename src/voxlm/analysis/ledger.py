@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,9 @@ from voxlm.images.inputs import Input
 if TYPE_CHECKING:
     from voxlm.analysis.model import Model
 
-RECORD = "record.json"
+RECORD = "desc-model_provenance.json"
+#: Seconds after which a temporary folder belongs to nobody who still works.
+STALE = 6 * 3600.0
 #: What of a model does not change the fit of a subject: its name, the group, and the selection,
 #: whose result the inputs are.
 ASIDE = ("name", "group", "data")
@@ -68,29 +71,42 @@ def key_of(what: Any, inputs: Sequence[Mapping[str, Any]]) -> str:
     return digest({"what": what, "inputs": hashes, "voxlm": version("voxlm")})
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return the record of a finished fit; None where there is none that can be read."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    whole = isinstance(record, dict) and all((folder / name).is_file() for name in record["files"])
+def read_record(path: Path, root: Path) -> dict[str, Any] | None:
+    """Return the record of a fit that is finished and whose files are all there."""
+    record = _load(path)
+    whole = record is not None and all((root / name).is_file() for name in record["files"])
     return record if whole else None
 
 
-def write_record(folder: Path, record: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "files" in record else None
+
+
+def write_record(
+    path: Path, root: Path, record: Mapping[str, Any], before: Sequence[str] = ()
+) -> None:
     """Write the record last, as the sign that all is there, and take away an older fit's files."""
-    stale = set(() if old is None else old["files"]) - set(record["files"])
-    for name in stale:
-        (folder / name).unlink(missing_ok=True)
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    write_text(folder / RECORD, text + "\n")
+    for name in set(before) - set(record["files"]):
+        (root / name).unlink(missing_ok=True)
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def forget(folder: Path) -> None:
-    """Take away the sign that a fit is whole, and what an interrupted one left beside it."""
-    (folder / RECORD).unlink(missing_ok=True)
+def forget(path: Path) -> list[str]:
+    """Take away the sign that a fit is whole, and return the files it had."""
+    record = _load(path)
+    path.unlink(missing_ok=True)
+    return [] if record is None else list(record["files"])
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a killed run left half-written beside a folder."""
     left = re.compile(rf"\.[0-9a-f]{{12}}\.{re.escape(folder.name)}")
-    for path in folder.parent.glob(f".*.{folder.name}") if folder.parent.is_dir() else ():
-        if left.fullmatch(path.name) and path.is_dir():
+    beside = folder.parent.glob(f".*.{folder.name}") if folder.parent.is_dir() else ()
+    for path in beside:
+        old = time.time() - path.stat().st_mtime > STALE
+        if left.fullmatch(path.name) and path.is_dir() and old:
             shutil.rmtree(path, ignore_errors=True)

@@ -182,13 +182,6 @@ class Model:
         settle(self)
         for at, step in enumerate(self.transformations):
             check_step(step, ("transformations", at), "run")
-        for each in self.correction:
-            if each.permutes:
-                raise FieldError(
-                    f"{each.method} permutes maps, and the scans of a run cannot change places; "
-                    "use it at the group level",
-                    ("correction",),
-                )
         self._check_groups()
 
     def _check_groups(self) -> None:

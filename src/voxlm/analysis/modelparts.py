@@ -21,12 +21,13 @@ from voxlm.analysis.kinds import (
     Text,
 )
 from voxlm.bids.instructions import INSTRUCTION, check_instruction
-from voxlm.errors import FormulaError, did_you_mean
+from voxlm.errors import FormulaError, VoxlmError, did_you_mean
 from voxlm.formula.parse import parse
 
 # The names of corrections and their options; the compiled kernels behind them come on first use.
 permuting = lazy_loader.load("voxlm.analysis.permuting", suppress_warning=True)
-verdict = lazy_loader.load("voxlm.analysis.verdict", suppress_warning=True)
+deciding = lazy_loader.load("voxlm.analysis.deciding", suppress_warning=True)
+randomfields = lazy_loader.load("voxlm.analysis.randomfields", suppress_warning=True)
 
 FDR = "fdr"
 #: Options of one estimator that mean nothing to the others.
@@ -123,22 +124,15 @@ class Correction:
 
     def __post_init__(self) -> None:
         settle(self)
-        known = verdict.known_methods()
-        if self.method not in known:
-            raise FieldError(
-                f"unknown correction; {did_you_mean(self.method, known)} "
-                f"The methods are: {', '.join(known)}",
-                ("method",),
-            )
+        try:
+            deciding.check_method(self.method)
+        except VoxlmError as error:
+            raise FieldError(str(error), ("method",)) from error
+        known = ("two_sided", *permuting.OPTIONS, *randomfields.OPTIONS, *permuting.PARI_OPTIONS)
         for name in self.options:
-            if name not in permuting.OPTIONS:
-                hint = did_you_mean(name, ("method", "alpha", *permuting.OPTIONS))
+            if name not in known:
+                hint = did_you_mean(name, ("method", "alpha", *known))
                 raise FieldError(f"unknown key; {hint}", (name,))
-
-    @property
-    def permutes(self) -> bool:
-        """Whether it permutes maps, which the first level has none of."""
-        return self.method in permuting.PERMUTED
 
 
 CORRECTION = Listed(Part(Correction, short="method"), lone=True)

@@ -14,6 +14,7 @@ from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fields import plain
 from voxlm.analysis.grouplevel import ask_group, contrasts_of, fit_group, parts_of, table_of
 from voxlm.analysis.ledger import (
+    RECORD,
     describe_inputs,
     digest,
     first_level,
@@ -22,12 +23,13 @@ from voxlm.analysis.ledger import (
     read_record,
     write_record,
 )
+from voxlm.analysis.naming import Naming, naming_of
 from voxlm.analysis.save import slug
-from voxlm.analysis.verdict import Verdict
+from voxlm.analysis.verdictfile import write_maps
 from voxlm.bids.maps import Maps
+from voxlm.bids.names import without
 from voxlm.errors import DataError
 from voxlm.images.atomic import staging, write_text
-from voxlm.images.space import Volume
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,28 +40,30 @@ if TYPE_CHECKING:
 
 DONE, KEPT = "done", "kept"
 IMAGES = ("effect", "variance")
+#: Entities of a subject that a group has no use for.
+INNER = ("sub", "ses", "run")
 
 
 def do_unit(model: Model, unit: Unit, out: Path, only_kept: bool = False) -> str:
-    """Fit a unit and write its folder, unless it is there already; return which."""
-    folder = out / unit.place
-    old = read_record(folder)
+    """Fit a unit and write its files, unless they are there already; return which."""
+    record = record_of(unit, out)
+    old = read_record(record, out)
     what = first_level(model)
     files = [file for run in unit.runs for file in run.inputs]
     if old is not None and old["key"] == key_of(what, describe_inputs(files, old)):
         return KEPT
     if only_kept:
         raise DataError("it is not finished with these inputs and this model: run it first")
-    forget(folder)
+    before = forget(record)
     fitted = fit_ready(model, unit.runs if len(unit.runs) > 1 else unit.runs[0])
     found = answers(model, fitted)
-    with staging(folder) as temporary:
+    with staging(out) as temporary:
         fitted.save(temporary, contrasts=found)
         maps = {name: _maps(temporary, name, each) for name, each in found.items()}
-        _decide(found, model.correction, temporary)
-        written = _listed(temporary)
+        _decide(found, model.correction, temporary, naming_of(unit.runs))
+        written = [name for name in _listed(temporary) if "/" in name]
     inputs = describe_inputs(files, old)
-    record = {
+    about = {
         "key": key_of(what, inputs),
         "unit": unit.key,
         "model": what,
@@ -68,47 +72,46 @@ def do_unit(model: Model, unit: Unit, out: Path, only_kept: bool = False) -> str
         "files": written,
         "voxlm": version("voxlm"),
     }
-    write_record(folder, record, old)
+    write_record(record, out, about, before)
     return DONE
 
 
 def _listed(folder: Path) -> list[str]:
-    return sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
+    return sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
 
 
 def _maps(folder: Path, name: str, contrast: Contrast) -> dict[str, str]:
-    """Return where a contrast's effect and variance are, for the group; none of a joint test."""
+    """Return where a contrast's effect and its error are, for the group; none of a joint test."""
     if contrast.kind != "t":
         return {}
-    stem = f"contrast-{slug(name)}_stat-"
-    effects = sorted(folder.rglob(f"*{stem}effect_statmap.*"))
-    image = next(path for path in effects if path.suffix != ".json")
-    variance = image.with_name(image.name.replace("stat-effect", "stat-variance"))
-    if not variance.exists():
-        contrast.space.write(variance, contrast.se**2)
-    return {
-        "effect": str(image.relative_to(folder)),
-        "variance": str(variance.relative_to(folder)),
-    }
+    found = {}
+    for key, stat in (("effect", "effect"), ("variance", "se")):
+        images = folder.rglob(f"*contrast-{slug(name)}_stat-{stat}_statmap.*")
+        (image,) = (path for path in images if path.suffix != ".json")
+        found[key] = image
+    # A group weighs maps by their variances, so these are written as such.
+    variance = found["effect"].with_name(found["effect"].name.replace("-effect_", "-variance_"))
+    contrast.space.write(variance, contrast.se**2)
+    found["variance"] = variance
+    return {key: path.relative_to(folder).as_posix() for key, path in found.items()}
 
 
-def _decide(found: Mapping[str, Contrast], corrections: Sequence[Correction], folder: Path) -> None:
+def _decide(
+    found: Mapping[str, Contrast],
+    corrections: Sequence[Correction],
+    folder: Path,
+    naming: Naming,
+) -> None:
     """Correct every contrast in every way that was asked for, and write the decisions."""
     for name, contrast in found.items():
         for each in corrections:
-            write_verdict(contrast.correct(each.method, each.alpha, **each.options), name, folder)
-
-
-def write_verdict(verdict: Verdict, name: str, folder: Path) -> None:
-    """Write a decision about a contrast: the z map where significant, and its clusters."""
-    method = "".join(c for c in verdict.method if c.isalnum())
-    stem = f"contrast-{slug(name)}_desc-{method}"
-    space = verdict.contrast.space
-    suffix = ".nii.gz" if isinstance(space, Volume) else ".npy"
-    space.write(folder / f"{stem}_stat-z_statmap{suffix}", verdict.values("z"), intent="z")
-    table = verdict.table().to_csv(sep="\t", index=False, na_rep="n/a")
-    write_text(folder / f"{stem}_clusters.tsv", table)
-    write_text(folder / f"{stem}_decision.txt", f"{verdict}\n")
+            verdict = contrast.correct(each.method, each.alpha, **each.options)
+            method = "".join(c for c in each.method if c.isalnum())
+            path = folder / naming.path("x", "", contrast=slug(name), desc=method)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stem = path.name.removesuffix("x")
+            write_maps(verdict, path.parent, stem)
+            write_text(path.with_name(f"{stem}decision.txt"), f"{verdict}\n")
 
 
 def do_group(
@@ -121,26 +124,34 @@ def do_group(
     """Fit a group and write its folder, unless it is there already; return which."""
     names = contrasts_of(group, kinds)
     table = table_of(group, units, names, dataset)
-    records = {unit.key: read_record(out / unit.place) for unit in units}
+    records = {unit.key: read_record(record_of(unit, out), out) for unit in units}
     keys = {key: None if record is None else record["key"] for key, record in records.items()}
     frame = table.assign(**_paths(table, units, records, out))
     what = {"group": plain(group, whole=True), "units": keys, "table": table.to_csv(index=False)}
-    folder = out / group.name
-    old = read_record(folder)
+    folder = out / "group" / ("" if group.name == "group" else group.name)
+    record = folder / f"group_{RECORD}"
+    old = read_record(record, folder)
     key = digest({"what": what, "voxlm": version("voxlm")})
     if old is not None and old["key"] == key:
         return KEPT
-    forget(folder)
+    before = forget(record)
+    entities = without(naming_of([run for unit in units for run in unit.runs]).entities, INNER)
     with staging(folder) as temporary:
         near = {name: [os.path.relpath(path, folder) for path in frame[name]] for name in IMAGES}
         shown = frame.assign(**near).to_csv(sep="\t", index=False, na_rep="n/a")
         write_text(temporary / "maps.tsv", shown)
         for name, rows in parts_of(group, frame).items():
-            _write_part(group, rows, temporary / (f"contrast-{slug(name)}" if name else "."))
+            part = temporary / (f"contrast-{slug(name)}" if name else ".")
+            _write_part(group, rows, part, Naming(entities))
         written = _listed(temporary)
-    record = {"key": key, "group": what["group"], "units": keys, "files": written}
-    write_record(folder, record | {"voxlm": version("voxlm")}, old)
+    about = {"key": key, "group": what["group"], "units": keys, "files": written}
+    write_record(record, folder, about | {"voxlm": version("voxlm")}, before)
     return DONE
+
+
+def record_of(unit: Unit, out: Path) -> Path:
+    """Return where the record of a unit is."""
+    return out / unit.place / f"{unit.key}_{RECORD}"
 
 
 def _paths(
@@ -152,7 +163,7 @@ def _paths(
         record = records[unit.key]
         for name, maps in ({} if record is None else record["maps"]).items():
             at = (unit.entities["sub"], unit.entities.get("ses"), name)
-            places[at] = {key: str((out / unit.place / p).absolute()) for key, p in maps.items()}
+            places[at] = {key: str((out / p).absolute()) for key, p in maps.items()}
     found: dict[str, list[str]] = {name: [] for name in IMAGES}
     sessions = table["session"] if "session" in table else [None] * len(table)
     for row in zip(table["subject"], sessions, table["contrast"], strict=True):
@@ -161,7 +172,7 @@ def _paths(
     return found
 
 
-def _write_part(group: Group, rows: pd.DataFrame, folder: Path) -> None:
+def _write_part(group: Group, rows: pd.DataFrame, folder: Path, naming: Naming) -> None:
     """Fit one model of a group and write its contrasts and decisions."""
     maps = Maps(
         rows,
@@ -173,9 +184,6 @@ def _write_part(group: Group, rows: pd.DataFrame, folder: Path) -> None:
     )
     fitted = fit_group(group, maps)
     found = ask_group(group, fitted)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "design.tsv", fitted.design.frame.to_csv(sep="\t", index=True))
+    fitted.save(folder, contrasts=found, entities=naming.entities)
     write_text(folder / "summary.txt", f"{fitted.summary()}\n")
-    for name, contrast in found.items():
-        contrast.save(folder / f"contrast-{slug(name)}")
-    _decide(found, group.correction, folder)
+    _decide(found, group.correction, folder, naming)

@@ -42,7 +42,8 @@ def telling(debug: bool) -> Iterator[None]:
         raise
     except KeyboardInterrupt as stop:
         how_far = str(stop) or "stopped"
-        typer.echo(f"voxlm: {how_far}; nothing was written", err=True)
+        kept = "" if "kept" in how_far else "; nothing was written"
+        typer.echo(f"voxlm: {how_far}{kept}", err=True)
         raise typer.Exit(STOPPED) from stop
     except MisuseError as error:
         if debug:
