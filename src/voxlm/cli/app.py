@@ -12,8 +12,8 @@ from voxlm.cli.demo import demo
 from voxlm.cli.explain import explain
 from voxlm.cli.fit import fit
 from voxlm.cli.group import group
-from voxlm.cli.threshold import threshold
 from voxlm.cli.run import run
+from voxlm.cli.threshold import threshold
 
 app = typer.Typer(
     name="voxlm",
