@@ -81,7 +81,10 @@ def test_terms_of_a_factorial_design_are_type_three(maps):
             np.testing.assert_allclose(con.p[voxel], table.loc[term, "PR(>F)"], rtol=EXACT)
 
 
-@pytest.mark.parametrize("basis", ["bs(age, df=4)", "poly(age, 2)"])
+CENTRED = 'cr(age, df=4, constraints="center")'
+
+
+@pytest.mark.parametrize("basis", ["bs(age, df=4)", "poly(age, 2)", CENTRED])
 def test_curves_of_a_covariate(maps, basis):
     con = vx.lm(f"effect ~ sex + {basis}", maps).f_test(f"term({basis})")
     # patsy has no poly(): any basis of the same curves gives the same test
