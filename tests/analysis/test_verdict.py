@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 import voxlm as vx
 from voxlm.errors import DataError, VoxlmError
-from voxlm.inference.ari import ari
+from voxlm.inference.ari import ari, hommel_value
 from voxlm.inference.decision import METHODS
 
 SHAPE, N = (12, 11, 10), 14
@@ -191,6 +191,25 @@ def test_level_of_a_single_voxel_is_hommels_p():
     hommel = multipletests(p, 0.05, "hommel")[1]
     each = [found.level(np.arange(6) == k) for k in range(6)]
     np.testing.assert_allclose(each, hommel, rtol=LEVEL_RTOL)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_level_meets_hommels_value_at_every_level(seed):
+    rng = np.random.default_rng(seed)
+    p = np.round(rng.random(60) ** rng.choice([1, 3, 9]), rng.integers(2, 9))  # ties, zeros
+    found = ari(p)
+    for _ in range(15):
+        region = rng.random(60) < 0.2
+        if not region.any():
+            continue
+        steepest = np.min(np.sort(p[region]) / np.arange(1, region.sum() + 1))
+        grid = np.geomspace(1e-9, 1, 4001)
+        held = [a for a in grid if steepest * hommel_value(p, a) <= a * (1 + 1e-12)]
+        level = found.level(region)
+        assert level <= min(held, default=1.0) * (1 + LEVEL_RTOL)
+        assert level >= (
+            max([a for a in grid if a < min(held, default=1.0)], default=0) if level else 0
+        )
 
 
 def test_levels_of_calibrated_regions(contrast):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,14 +118,37 @@ class AllResolution:
         0.005
         """
         inside = np.asarray(region, dtype=np.bool_)
-        p = np.sort(self.p[inside & ~np.isnan(self.p)])
-        rank = np.arange(1, p.size + 1) - self.start
-        if not (rank > 0).any():
-            return 1.0
-        # The steepest line that leaves the region without a discovery.
-        steepest = float(np.min(p[rank > 0] / rank[rank > 0]))
-        if self.method == "ari":
-            return _simes_level(self.p[~np.isnan(self.p)], steepest)
+        return float(self.levels(np.where(inside, 0, -1))[0]) if inside.any() else 1.0
+
+    def levels(self, labels: ArrayLike) -> Array:
+        """Return the family-wise p of several regions.
+
+        Parameters
+        ----------
+        labels : array_like of int, shape (V,)
+            The region of each voxel, numbered from 0; -1 outside.
+
+        Returns
+        -------
+        ndarray, shape (K,)
+        """
+        number, tested = np.asarray(labels), ~np.isnan(self.p)
+        every = _corners(np.sort(self.p[tested])) if self.method == "ari" else None
+        found = np.ones(int(number.max(initial=-1)) + 1)
+        order = np.flatnonzero(tested & (number >= 0))
+        order = order[np.lexsort((self.p[order], number[order]))]
+        edges = np.searchsorted(number[order], np.arange(len(found) + 1))
+        for k, (first, stop) in enumerate(pairwise(edges.tolist())):
+            rank = np.arange(1, stop - first + 1) - self.start
+            if (rank > 0).any():
+                # The steepest line that leaves the region without a discovery.
+                p = self.p[order[first:stop]]
+                found[k] = self._level(every, float(np.min(p[rank > 0] / rank[rank > 0])))
+        return found
+
+    def _level(self, every: _Steps | None, steepest: float) -> float:
+        if every is not None:
+            return _simes_level(every, steepest)
         below = int(np.searchsorted(self.null * (1.0 - BELOW), steepest * (1.0 - ROUNDING)))
         return min(max(below, 1) / len(self.null), 1.0)
 
@@ -208,33 +233,77 @@ def hommel_value(p: ArrayLike, alpha: float) -> int:
     """
     ordered = np.sort(np.asarray(p, dtype=np.float64))
     m = len(ordered)
-    if m == 0 or ordered[-1] <= alpha:
+    if m == 0:
         return 0
-    low = ordered[:-1] < alpha
+    return _hommel(_Steps(m, ordered[-1], np.arange(m - 1.0, 0.0, -1.0), ordered[:-1]), alpha)
+
+
+class _Steps(NamedTuple):
+    """What Hommel's value depends on: m sorted p, the largest, and how many are above some of them.
+
+    Parameters
+    ----------
+    m : int
+    last : float
+    above : ndarray, shape (k,)
+        How many p follow each of ``p``.
+    p : ndarray, shape (k,)
+    """
+
+    m: int
+    last: float
+    above: Array
+    p: Array
+
+
+def _hommel(steps: _Steps, alpha: float) -> int:
+    if steps.last <= alpha:
+        return 0
+    low = steps.p < alpha
     if not low.any():
-        return m
-    left = m - 1.0 - np.flatnonzero(low)
-    small = ordered[:-1][low]
+        return steps.m
+    left, small = steps.above[low], steps.p[low]
     # i (alpha - p_j) < (m - j) alpha, or j is not among the i largest.
     ceiling = left * alpha / (alpha - small)
     nearest = np.rint(ceiling)
     exact = np.abs(ceiling - nearest) <= ROUNDING * ceiling
     largest = np.where(exact, nearest - 1.0, np.floor(ceiling))
-    return int(min(np.min(np.maximum(largest, left)), m))
+    return int(min(np.min(np.maximum(largest, left)), steps.m))
 
 
-def _simes_level(p: Array, steepest: float) -> float:
+def _corners(ordered: Array) -> _Steps:
+    """Keep the p that decide Hommel's value at any alpha: corners of the lower convex hull."""
+    kept: list[tuple[float, float]] = []
+    for above, p in enumerate(ordered[-2::-1].tolist(), start=1):
+        while len(kept) > 1:
+            (x0, y0), (x1, y1) = kept[-2:]
+            if (x1 - x0) * (p - y0) > (y1 - y0) * (above - x0):
+                break
+            kept.pop()
+        kept.append((float(above), p))
+    corners = np.array(kept).reshape(-1, 2)
+    return _Steps(len(ordered), float(ordered[-1]), corners[:, 0], corners[:, 1])
+
+
+def _simes_level(steps: _Steps, steepest: float) -> float:
     """Return the least alpha with ``alpha / hommel >= steepest``, to rounding."""
-    ordered = np.sort(p)
-    low, high = steepest, min(len(p) * steepest, 1.0)
-    if low >= 1.0:
-        return 1.0
-    if high <= 0.0:
-        return 0.0
-    while high > low * (1.0 + LEVEL_RTOL):
-        middle = float(np.sqrt(low * high)) if low > 0 else high / 2
+    low, high = steepest, min(steps.m * steepest, 1.0)
+    if low >= 1.0 or high <= 0.0:
+        return 1.0 if low >= 1.0 else 0.0
+
+    def meets(alpha: float, h: int) -> bool:
         # Rounding of the critical value counts as meeting it, as in `discoveries`.
-        if steepest * hommel_value(ordered, middle) <= middle * (1.0 + ROUNDING):
+        return steepest * h <= alpha * (1.0 + ROUNDING)
+
+    while high > low * (1.0 + LEVEL_RTOL):
+        # Hommel's value falls with alpha: its values at the ends bound the answer from both sides.
+        bound = max(low, steepest * _hommel(steps, high))
+        h = _hommel(steps, bound)
+        if meets(bound, h):
+            return bound
+        low, high = bound, min(high, steepest * h)
+        middle = float(np.sqrt(low * high))
+        if meets(middle, _hommel(steps, middle)):
             high = middle
         else:
             low = middle
