@@ -82,6 +82,11 @@ def test_moving_does_not_read_through_holes():
     found = vx.Maps(table_of([image(values), *images(2)]), resample=target)
     holes = np.isnan(found.space.image(found.values[0]).get_fdata())
     assert holes[4, 4, 3]
+    flat = np.full(GRID, 2.0)
+    flat[:2], flat[5, 5, 5] = np.nan, np.nan
+    beside = vx.Maps(table_of([image(flat), *images(2)]), resample=target).values[0]
+    assert np.isnan(beside).sum() > 56
+    np.testing.assert_allclose(beside[np.isfinite(beside)], 2.0, rtol=IMAGES)
     assert np.isfinite(found.values[1]).mean() > 0.8
 
 

@@ -1,7 +1,8 @@
 """Single volumes into rows of voxels: read whole, moved to a grid, smoothed, with their holes.
 
-A hole is a value that is not finite or, where that is said, exactly 0. Nothing is read into a hole:
-it takes no part in interpolation's neighbour nor in smoothing's weights, and ends as NaN.
+A hole is a value that is not finite or, where that is said, exactly 0. It ends as NaN and pulls
+nothing towards 0: before a spline it has the value of the nearest place that is no hole, and in
+smoothing it has no weight.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from voxlm.kernels.gather import gather, places
 from voxlm.kernels.smooth import Smoother, smooth, smoother
 
 # A tenth of a second to load, for maps on several grids only.
+ndimage = lazy_loader.load("scipy.ndimage", suppress_warning=True)
 resampling = lazy_loader.load("voxlm.images.resample", suppress_warning=True)
 
 Fwhm = tuple[float, float, float] | None
@@ -107,9 +109,19 @@ def _moved(how: Reader, image: Opened, volume: NDArray[Any]) -> NDArray[np.float
     whole = np.isfinite(values) & ~(how.zeros & (values == 0))
     source = resampling.Grid(image.grid, image.affine)
     target = resampling.Grid(how.space.shape, how.space.affine)
-    found = resampling.resample(np.where(whole, values, 0.0), source, target, how.order)
+    if not whole.all():
+        values = _filled(values, whole)
+    found = resampling.resample(values, source, target, how.order)
     there = resampling.resample(whole.astype(np.float64), source, target, 0)
     return np.asarray(np.where(there > 0, found, np.nan).ravel(order="F"))
+
+
+def _filled(values: NDArray[np.floating], whole: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Give each hole the value of the nearest place that is none; zeros if all are holes."""
+    if not whole.any():
+        return np.zeros_like(values)
+    nearest = ndimage.distance_transform_edt(~whole, return_distances=False, return_indices=True)
+    return np.asarray(values[tuple(nearest)])
 
 
 def _smooth(
