@@ -249,7 +249,7 @@ BAD = [
     (zero_variance, r"row 3 of the table: its variance is zero or negative in 2 voxels"),
     (few_rows, r"no voxel has enough maps for 3 columns|3 maps for 3"),
     (unknown_column, r"effect='efect' is not a column of the table; did you mean 'effect'"),
-    (a_grid_for_arrays, r"resample= go with images"),
+    (a_grid_for_arrays, r"mesh= and resample= go with images"),
 ]
 
 

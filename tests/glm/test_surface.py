@@ -88,7 +88,31 @@ def test_kinds_do_not_mix():
         FirstLevelModel(t_r=TR, mask_img=mask_image()).fit(picture(0, T), events(0))
 
 
+def found_mask(model):
+    return model.masker_.mask_img_.data.parts["left"].ravel()
+
+
+@pytest.mark.filterwarnings("ignore:.*[Nn]on-finite")
+@pytest.mark.parametrize("where", [None, mask()], ids=["all", "mask"])
+def test_smoothing(where):
+    run, table = picture(0, T), events(0)
+    run.data.parts["left"][3, 5] = np.nan
+    one, other = (
+        kind(t_r=TR, mask_img=where, smoothing_fwhm=1.5).fit(run, table)
+        for kind in (TheirFirst, FirstLevelModel)
+    )
+    assert where is not None or not found_mask(other)[3]
+    rough = FirstLevelModel(t_r=TR, mask_img=where).fit(run, table)
+    expected, found, before = (m.compute_contrast("face - house") for m in (one, other, rough))
+    for side in SIZES:
+        there = found.data.parts[side].ravel()
+        np.testing.assert_allclose(there, expected.data.parts[side].ravel(), atol=SAME)
+        assert not np.allclose(there, before.data.parts[side].ravel(), atol=0.01)
+    with pytest.raises(TypeError, match="For surface data, 'fwhm' must be a scalar"):
+        FirstLevelModel(t_r=TR, smoothing_fwhm=[1.0, 2.0, 3.0]).fit(run, table)
+
+
 def test_options_of_volumes_are_not_dropped_in_silence():
-    model = FirstLevelModel(t_r=TR, smoothing_fwhm=5.0, noise_model="ols")
-    with pytest.warns(VoxlmWarning, match="smoothing_fwhm is for volumes"):
+    model = FirstLevelModel(t_r=TR, target_affine=np.eye(3), noise_model="ols")
+    with pytest.warns(VoxlmWarning, match="target_affine is for volumes"):
         model.fit(picture(0, T), events(0))

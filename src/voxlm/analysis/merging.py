@@ -103,7 +103,10 @@ def _check_alike(fits: Sequence[GroupFit]) -> None:
 
 
 def _covariates(fit: GroupFit) -> pd.DataFrame:
-    images = [name for name in (fit.maps.effect, fit.maps.variance) if isinstance(name, str)]
+    images: list[str] = []
+    for name in (fit.maps.effect, fit.maps.variance):
+        pair = name if isinstance(name, list | tuple) else [name]
+        images += [one for one in pair if isinstance(one, str)]
     return fit.maps.table.drop(columns=[name for name in images if name in fit.maps.table])
 
 

@@ -26,11 +26,14 @@ from voxlm.bids.mapfiles import (
     warn_of_repeats,
     warn_of_zeros,
 )
+from voxlm.bids.patchmaps import PatchMaps, holds_patches, open_patch_maps
 from voxlm.bids.tables import read_table
 from voxlm.errors import DataError
 from voxlm.images.inputs import Input, input_file
 from voxlm.images.mask import open_mask, read_mask
+from voxlm.images.meshes import mesh_files
 from voxlm.images.opening import Opened
+from voxlm.images.patchopening import PatchSpace
 from voxlm.images.scans import array_scans
 from voxlm.images.smoothing import check_fwhm
 from voxlm.images.space import Space, Table, Volume
@@ -49,9 +52,11 @@ class Maps:
     ----------
     table : path or DataFrame
         One row a map; covariates in columns.
-    effect : str
+    effect : str, or a pair of them
         The column with the maps: paths (relative ones from the table's folder) or nibabel images.
-    variance : str or array_like of shape (N, V), optional
+        Of surfaces: a column of pairs ``(left, right)``, or a column for each hemisphere,
+        ``("left_path", "right_path")``. Of grayordinates: ``.dscalar.nii`` files.
+    variance : str, pair of str, or array_like of shape (N, V), optional
         The column with the maps of their variances; an array where ``data`` is one.
     data : array_like of shape (N, V), optional
         The maps as an array, beside the table; results are then arrays.
@@ -70,6 +75,9 @@ class Maps:
         variances linearly; NaN beyond a map's own grid.
     progress : bool
         Draw a bar while maps are read.
+    mesh : pair (left, right) of paths, nibabel images or nilearn meshes, optional
+        The surfaces of maps on them, as for :class:`voxlm.Run`: for clusters, areas, coordinates
+        and smoothing.
 
     Raises
     ------
@@ -89,7 +97,7 @@ class Maps:
     """
 
     table: Any
-    effect: str = "effect"
+    effect: str | Sequence[str] = "effect"
     variance: Any = None
     data: Any = None
     mask: Any = None
@@ -97,8 +105,10 @@ class Maps:
     zeros: Literal["keep", "missing"] | None = None
     resample: Any = False
     progress: bool = False
+    mesh: Any = None
     inputs: tuple[Input, ...] = field(init=False, default=())
     _place: Space | None = field(init=False, default=None)
+    _patches: PatchMaps | None = field(init=False, default=None)
     _first: Opened | None = field(init=False, default=None)
     _effects: tuple[Opened, ...] = field(init=False, default=())
     _variances: tuple[Opened, ...] = field(init=False, default=())
@@ -110,6 +120,9 @@ class Maps:
         files = [] if path is None else [("table", path)]
         if self.data is not None:
             facts = self._arrays(len(frame))
+        elif holds_patches(frame, self.effect):
+            facts = self._on_patches(frame, Path.cwd() if path is None else path.parent)
+            files += [*facts["_patches"].files, *mesh_files(self.mesh)]
         else:
             facts = self._images(frame, Path.cwd() if path is None else path.parent)
             opened = [*facts["_effects"], *facts["_variances"]]
@@ -120,8 +133,21 @@ class Maps:
         for name, value in {"table": frame, **facts}.items():
             object.__setattr__(self, name, value)
 
+    def _on_patches(self, frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+        """Open maps on surfaces or grayordinates."""
+        if self.resample is not False:
+            raise DataError("resample= is for volumes; bring surfaces to one mesh before")
+        found = open_patch_maps(
+            frame, self.effect, self.variance, folder, mask=self.mask, mesh=self.mesh,
+            fwhm=self.smoothing_fwhm, zeros=self.zeros == "missing",
+        )  # fmt: skip
+        return {"_patches": found}
+
     def _images(self, frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
         """Open the images beside a table, and choose the grid they are wanted on."""
+        if self.mesh is not None:
+            raise DataError("mesh= goes with maps on surfaces (.gii) and grayordinates")
+        assert isinstance(self.effect, str)
         effects = open_column(frame, self.effect, folder, "effect")
         variances: tuple[Opened, ...] = ()
         if self.variance is not None:
@@ -135,9 +161,10 @@ class Maps:
 
     def _arrays(self, rows: int) -> dict[str, Any]:
         """Check arrays beside a table of so many rows."""
-        if (self.mask, self.smoothing_fwhm, self.resample) != (None, None, False):
+        given = (self.mask, self.smoothing_fwhm, self.resample, self.mesh)
+        if given != (None, None, False, None):
             raise DataError(
-                "mask=, smoothing_fwhm= and resample= go with images; an array has no grid"
+                "mask=, smoothing_fwhm=, mesh= and resample= go with images; an array has no grid"
             )
         facts = {"data": array_scans(self.data).array}
         if self.variance is not None:
@@ -211,6 +238,8 @@ class Maps:
             return self._place
         if self.data is not None:
             return Table(self.data.shape[1])
+        if self._patches is not None:
+            return self._patches.space(self.progress)
         assert self._first is not None
         if self.mask is None:
             return common_mask(self._first, self._effects, self.progress)
@@ -221,9 +250,11 @@ class Maps:
     def values(self) -> Floats:
         """The maps, shape ``(N, V)``; holes are NaN."""
         found = self.data
-        if found is None and self._first is None:
+        if found is None and self._first is None and self._patches is None:
             raise DataError("this needs the maps themselves; only their statistics are here")
-        if found is None:
+        if found is None and self._patches is not None:
+            found = self._patches.read("effect", self._patch_space, self.progress)
+        elif found is None:
             found = self._read(self._effects, "effect", check_fwhm(self.smoothing_fwhm), 3)
         elif self.zeros == "missing":
             found = _without_zeros(found)
@@ -236,7 +267,17 @@ class Maps:
         """Variances of the maps, shape ``(N, V)``, where they were given."""
         if self.data is not None:
             return _without_zeros(self.variance) if self.zeros == "missing" else self.variance
+        if self._patches is not None:
+            if not self._patches.variances:
+                return None
+            return self._patches.read("variance", self._patch_space, self.progress)
         return self._read(self._variances, "variance", None, 1) if self._variances else None
+
+    @property
+    def _patch_space(self) -> PatchSpace:
+        space = self.space
+        assert isinstance(space, PatchSpace)
+        return space
 
     def _read(self, images: Sequence[Opened], role: str, fwhm: Any, order: int) -> Floats:
         space = self.space
@@ -245,7 +286,9 @@ class Maps:
         return read_rows(how, images, role, self.progress)
 
     def __repr__(self) -> str:
-        where = "columns" if self.data is not None else "voxels"
+        if self._patches is not None and "space" not in self.__dict__:
+            return f"Maps({self.n_maps} maps of {self._patches.effects[0].space!r})"
+        where = self.space.unit if self._first is None else "voxels"
         if self._first is None or self.mask is not None or "space" in self.__dict__:
             size = f"{self.n_maps} maps × {self.space.n_voxels:,} {where}"
         else:

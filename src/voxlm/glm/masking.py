@@ -18,22 +18,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DataError, VoxlmError, VoxlmWarning
 from voxlm.glm.faults import InputTypeError
+from voxlm.glm.surfacemasking import SurfaceMasker as SurfaceMasker
+from voxlm.glm.surfacemasking import check_same_mesh as check_same_mesh
+from voxlm.glm.surfacemasking import surface_masker
 from voxlm.images.background import background_mask
 from voxlm.images.exact import ExactScans
 from voxlm.images.mask import epi_mask, largest_part, mean_volume, read_mask
 from voxlm.images.opening import Opened, is_image, open_image
+from voxlm.images.patchopening import is_surface_image
 from voxlm.images.resample import Grid, resample, target_grid
-from voxlm.images.scans import ImageScans, Scans, array_scans
+from voxlm.images.scans import ImageScans, Scans
 from voxlm.images.smoothing import check_fwhm
 from voxlm.images.space import Volume
 
 AGREE = 0.5  # share of the runs that must have a voxel
 Fwhm = tuple[float, float, float] | None
-
-
-def is_surface(thing: object) -> bool:
-    """Tell whether something is data on the vertices of meshes, as nilearn's ``SurfaceImage``."""
-    return hasattr(thing, "mesh") and hasattr(getattr(thing, "data", None), "parts")
+is_surface = is_surface_image
 
 
 def is_volume(thing: object) -> bool:
@@ -113,56 +113,6 @@ class VolumeMasker:
         return nib.Nifti1Image(full, self.space.affine)
 
 
-@dataclass(frozen=True, eq=False)
-class SurfaceMasker:
-    """The vertices of a mask on meshes.
-
-    Parameters
-    ----------
-    template : SurfaceImage
-        An image on the meshes.
-    parts : dict of ndarray of bool
-        The mask of each part, ``left`` and ``right``.
-    """
-
-    template: Any
-    parts: dict[str, NDArray[np.bool_]]
-
-    @property
-    def mask_img_(self) -> Any:
-        """The mask as an image of booleans."""
-        return type(self.template)(mesh=self.template.mesh, data=dict(self.parts))
-
-    @property
-    def n_elements_(self) -> int:
-        """Number of vertices in the mask, V."""
-        return sum(int(part.sum()) for part in self.parts.values())
-
-    def scans(self, image: Any, kept: NDArray[np.bool_] | None = None) -> Scans:  # noqa: ARG002
-        """Return an image as a source of rows."""
-        return array_scans(np.atleast_2d(self.transform(image)))
-
-    def transform(self, imgs: Any, sample_mask: ArrayLike | None = None) -> NDArray[Any]:
-        """Return the vertices of one image or of a list, shape ``(V,)`` or ``(T, V)``."""
-        if isinstance(imgs, list | tuple):
-            return np.vstack([np.atleast_2d(self.transform(image)) for image in imgs])
-        check_same_mesh(self.template, imgs)
-        picked = [imgs.data.parts[name][mask] for name, mask in self.parts.items()]
-        rows = np.nan_to_num(np.concatenate(picked, axis=0).T)
-        return rows if sample_mask is None else rows[np.asarray(sample_mask)]
-
-    def inverse_transform(self, values: ArrayLike) -> Any:
-        """Return values ``(V,)`` or ``(K, V)`` as an image, 0 outside the mask."""
-        data = np.asarray(values, dtype=np.float64)
-        parts, start = {}, 0
-        for name, mask in self.parts.items():
-            stop = start + int(mask.sum())
-            full = np.zeros(mask.shape + data.shape[:-1])
-            full[mask] = data[..., start:stop].T
-            parts[name], start = full, stop
-        return type(self.template)(mesh=self.template.mesh, data=parts)
-
-
 Masker = VolumeMasker | SurfaceMasker
 
 
@@ -208,8 +158,8 @@ def make_masker(
         fwhm = _chosen(fwhm, getattr(mask, "smoothing_fwhm", None))
     check_kinds(given, imgs[0])
     if is_surface(imgs[0]):
-        _warn_of_grids(smoothing_fwhm=fwhm, target_affine=target_affine, target_shape=target_shape)
-        return _surface_masker(imgs[0], given)
+        _warn_of_grids(target_affine=target_affine, target_shape=target_shape)
+        return surface_masker(imgs, given, fwhm)
     sources = [opened(image, "bold") for image in imgs]
     check_same_grid(sources)
     grid = Grid(sources[0].grid, sources[0].affine)
@@ -245,7 +195,7 @@ def _warn_of_grids(**options: Any) -> None:
         if value is not None:
             warnings.warn(
                 f"{name} is for volumes; surface data are taken as they are. "
-                f"Smooth or resample them on the mesh first",
+                f"Resample them on the mesh first",
                 VoxlmWarning,
                 stacklevel=4,
             )
@@ -268,18 +218,6 @@ def _computed_mask(sources: Sequence[Opened], strategy: str) -> NDArray[np.bool_
     return largest_part(common)
 
 
-def _surface_masker(template: Any, mask: Any) -> SurfaceMasker:
-    if mask is None or mask is False:
-        parts = {
-            name: np.ones(np.shape(part)[0], dtype=np.bool_)
-            for name, part in template.data.parts.items()
-        }
-    else:
-        check_same_mesh(mask, template)
-        parts = {n: np.ravel(part).astype(np.bool_) for n, part in mask.data.parts.items()}
-    return SurfaceMasker(template, parts)
-
-
 def check_kinds(mask: Any, image: Any) -> None:
     """Require that a mask and an image are both volumes or both surfaces."""
     if mask is None or mask is False:
@@ -289,16 +227,6 @@ def check_kinds(mask: Any, image: Any) -> None:
             "Mask and input images must be of compatible types.\n"
             f"Got mask of type: {type(mask).__name__}, image of type: {type(image).__name__}"
         )
-
-
-def check_same_mesh(one: Any, other: Any) -> None:
-    """Require that two surface images have the same numbers of vertices in the same parts."""
-    here = {name: part.n_vertices for name, part in one.mesh.parts.items()}
-    there = {name: part.n_vertices for name, part in other.mesh.parts.items()}
-    if set(here) != set(there):
-        raise VoxlmError(f"PolyMeshes do not have the same keys: {sorted(here)}, {sorted(there)}")
-    if here != there:
-        raise VoxlmError(f"Number of vertices do not match for between meshes: {here}, {there}")
 
 
 def check_same_grid(sources: Sequence[Opened]) -> None:
