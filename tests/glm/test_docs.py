@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from voxlm import glm
 from voxlm.simulate import study
 
 PAGE = Path(__file__).parents[2] / "docs" / "coming-from-nilearn.md"
@@ -40,10 +39,6 @@ def test_the_code_runs_and_prints_what_is_shown(tmp_path):
     both = np.isfinite(ours) & np.isfinite(theirs)
     # Two recipes for AR(1) noise on the same design: alike, not equal.
     assert np.corrcoef(ours[both], theirs[both])[0, 1] > 0.99
-
-
-def test_what_is_said_to_be_missing_is_missing():
-    assert not hasattr(glm, "save_glm_to_bids")
 
 
 def test_the_import_brings_neither_nilearn_nor_scikit_learn():

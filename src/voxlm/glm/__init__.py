@@ -7,6 +7,7 @@ from voxlm.glm.contrasts import (
     compute_fixed_effects,
     expression_to_contrast_vector,
 )
+from voxlm.glm.io import save_glm_to_bids
 from voxlm.glm.model import FContrastResults, LikelihoodModelResults, TContrastResults
 from voxlm.glm.regression import (
     ARModel,
@@ -35,6 +36,7 @@ __all__ = [
     "expression_to_contrast_vector",
     "fdr_threshold",
     "first_level",
+    "save_glm_to_bids",
     "second_level",
     "threshold_stats_img",
 ]

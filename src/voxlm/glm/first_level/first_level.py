@@ -23,6 +23,7 @@ from voxlm.glm.first_level.planning import (
     check_parameters,
     retained_scans,
     run_designs,
+    run_files,
     scrubbed,
 )
 from voxlm.glm.first_level.run_glm import run_glm
@@ -222,6 +223,7 @@ class FirstLevelModel(Reported, Estimator):
             fits.append(fit_run(image, masker, designs[k], masks[k] if masks else None, options))
         self._keep(fits, designs, masker)
         self._planned = planned
+        self._reporting_data = {"run_imgs": run_files(runs)}
         self._say(f"Computation of {len(runs)} runs done in {perf_counter() - began:.2f} s.")
         return self
 

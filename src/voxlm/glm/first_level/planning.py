@@ -5,6 +5,7 @@ Axes: T scans, n retained scans, P columns.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 from warnings import warn
@@ -63,6 +64,11 @@ def retained_scans(runs: Sequence[Any], masks: Any) -> list[Any] | None:
             f"Number of sample_mask ({len(listed)}) not matching number of runs ({len(runs)})."
         )
     return [check_sample_mask(m, n_scans_of(r)) for m, r in zip(listed, runs, strict=True)]
+
+
+def run_files(runs: Sequence[Any]) -> dict[int, str]:
+    """Return the path of each run, by number; empty for images in memory."""
+    return {k: str(r) if isinstance(r, str | os.PathLike) else "" for k, r in enumerate(runs)}
 
 
 def scrubbed(confounds: Any) -> list[Any] | None:
