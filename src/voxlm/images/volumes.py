@@ -109,9 +109,8 @@ def _moved(how: Reader, image: Opened, volume: NDArray[Any]) -> NDArray[np.float
     whole = np.isfinite(values) & ~(how.zeros & (values == 0))
     source = resampling.Grid(image.grid, image.affine)
     target = resampling.Grid(how.space.shape, how.space.affine)
-    if not whole.all():
-        values = _filled(values, whole)
-    found = resampling.resample(values, source, target, how.order)
+    filled = values if whole.all() else _filled(values, whole)
+    found = resampling.resample(filled, source, target, how.order)
     there = resampling.resample(whole.astype(np.float64), source, target, 0)
     return np.asarray(np.where(there > 0, found, np.nan).ravel(order="F"))
 

@@ -145,15 +145,24 @@ def _invert(A, inverse):  # type: ignore[no-untyped-def]
     for q in range(P):
         for i in range(P):
             column[i] = 1.0 if i == q else 0.0
-            for k in range(i):
-                column[i] -= A[i, k] * column[k]
-            column[i] /= A[i, i]
-        for i in range(P - 1, -1, -1):
-            for k in range(i + 1, P):
-                column[i] -= A[k, i] * column[k]
-            column[i] /= A[i, i]
+        _substitute(A, column)
+        for i in range(P):
             inverse[i, q] = column[i]
     return log_det
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _substitute(L, x):  # type: ignore[no-untyped-def]
+    """Solve ``L L' x = b`` in place."""
+    n = x.size
+    for i in range(n):
+        for k in range(i):
+            x[i] -= L[i, k] * x[k]
+        x[i] /= L[i, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            x[i] -= L[k, i] * x[k]
+        x[i] /= L[i, i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -288,11 +297,5 @@ def _solve_free(H, slope, fixed, step):  # type: ignore[no-untyped-def]
                 L[i, j] = entry / L[j, j]
     for i in range(G):
         step[i] = 0.0 if fixed[i] else -slope[i]
-        for k in range(i):
-            step[i] -= L[i, k] * step[k]
-        step[i] /= L[i, i]
-    for i in range(G - 1, -1, -1):
-        for k in range(i + 1, G):
-            step[i] -= L[k, i] * step[k]
-        step[i] /= L[i, i]
+    _substitute(L, step)
     return True
