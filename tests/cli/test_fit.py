@@ -1,5 +1,6 @@
 """``voxlm fit``: the numbers of the API, in files, on the screen and as JSON."""
 
+import html
 import json
 
 import nibabel as nib
@@ -154,3 +155,20 @@ def test_a_condition_that_one_run_lacks(small, voxlm, tmp_path):
     (told,) = json.loads(result.stdout)["contrasts"]
     fit = vx.glsar("y ~ face + house", _run(small, 0))
     assert told["largest"] == pytest.approx(np.nanmax(fit.contrast("house").stat))
+
+
+def test_the_report_is_that_of_the_api(small, tmp_path, voxlm):
+    page = tmp_path / "page.html"
+    given = ["--mask", small.mask, "--contrast", "face - house", "--report", page]
+    result = voxlm("fit", FORMULA, *_inputs(small), *given)
+    assert result.exit_code == 0, result.output
+    assert f"report in {page}" in result.output.replace("\n", " ")
+    fit = vx.glsar(FORMULA, _run(small))
+    decided = str(fit.contrast("face - house").correct("fdr"))
+    assert html.escape(decided) in page.read_text(encoding="utf-8")
+
+
+def test_a_report_that_is_no_page_is_refused_before_the_fit(small, tmp_path, voxlm):
+    result = voxlm("fit", FORMULA, *_inputs(small), "--report", tmp_path / "page.pdf")
+    assert result.exit_code == 2
+    assert ".html" in result.output

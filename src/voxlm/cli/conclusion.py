@@ -24,6 +24,7 @@ def conclude(
     check: int,
     seed: int,
     out: Path | None,
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Ask, compare, write and print what a command asked for.
@@ -38,6 +39,8 @@ def conclude(
         Number of voxels refitted with statsmodels a run, and which.
     out : Path or None
         Where files go.
+    report : Path or None
+        Where the report goes.
     as_json : bool
         Print one JSON object instead of text.
     """
@@ -45,6 +48,8 @@ def conclude(
     compared = [each.check(n=check, seed=seed) for each in _each(fitted) if check]
     if out is not None:
         write_answers(fitted, found, out)
+    if report is not None:
+        fitted.report(report, {each.contrast.text: each.verdict for each in found})
     if as_json:
         typer.echo(json.dumps(_record(fitted, found, compared, out), indent=2))
         return
@@ -55,6 +60,8 @@ def conclude(
         typer.echo(f"\n{one.run.name}: largest differences from statsmodels\n{table.to_string()}")
     if out is not None:
         typer.echo(f"\nwritten to {out}")
+    if report is not None:
+        typer.echo(f"\nreport in {report}")
 
 
 def _each(fitted: Fit | FixedEffects) -> Sequence[Fit]:

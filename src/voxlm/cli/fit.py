@@ -19,10 +19,11 @@ from voxlm.cli.options import (
     Hrf,
     Json,
     Model,
+    Report,
     ScalingName,
     Seed,
 )
-from voxlm.cli.telling import MisuseError, telling
+from voxlm.cli.telling import MisuseError, check_page, telling
 
 # The program answers --help and explains misuse without loading what computes and draws.
 rehearsal = lazy_loader.load("voxlm.cli.rehearsal", suppress_warning=True)
@@ -82,6 +83,7 @@ def fit(
     out: Annotated[
         Path | None, typer.Option(help="Folder for maps, tables, pictures and provenance.")
     ] = None,
+    report: Report = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -97,9 +99,10 @@ def fit(
     voxlm fit "y ~ trial_type" --bold run-1.nii.gz --bold run-2.nii.gz --events run-1.tsv
     --events run-2.tsv --model lm --contrast "face, house" --correct bonferroni
 
-    voxlm fit "y ~ face" --bold bold.nii.gz --events events.tsv --check 50
+    voxlm fit "y ~ face" --bold bold.nii.gz --events events.tsv --check 50 --report face.html
     """
     with telling(debug):
+        check_page(report)
         noise = _noise(model, order=order, maxiter=maxiter, rtol=rtol)
         runs = _runs(
             bold,
@@ -140,6 +143,7 @@ def fit(
             check=check,
             seed=seed,
             out=out,
+            report=report,
             as_json=as_json,
         )
 

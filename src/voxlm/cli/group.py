@@ -25,8 +25,8 @@ from voxlm.cli.correcting import (
     TwoSided,
     correction_options,
 )
-from voxlm.cli.options import Debug, Json, Seed
-from voxlm.cli.telling import telling
+from voxlm.cli.options import Debug, Json, Report, Seed
+from voxlm.cli.telling import check_page, telling
 
 grouping = lazy_loader.load("voxlm.cli.grouping", suppress_warning=True)
 
@@ -127,6 +127,7 @@ def group(
     out: Annotated[
         Path | None, typer.Option(help="Folder for maps, verdicts, tables and provenance.")
     ] = None,
+    report: Report = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -142,6 +143,7 @@ def group(
     voxlm group "effect ~ group" --maps maps.tsv --variance variance --contrast "group[T.b]"
     """
     with telling(debug):
+        check_page(report)
         progress = sys.stderr.isatty() and not as_json
         fitting: dict[str, Any] = {
             "reml": reml, "df": df, "method": method, "variance_groups": variance_groups,
@@ -160,9 +162,13 @@ def group(
         found = grouping.answer(fitted, questions, correct, alpha, two_sided, options)
         if out is not None:
             grouping.write(fitted, found, out)
+        if report is not None:
+            fitted.report(report, {each.contrast.text: each.verdict for each in found})
         if as_json:
             typer.echo(json.dumps(grouping.record(fitted, found, out), indent=2))
             return
         typer.echo(grouping.told(fitted, found))
         if out is not None:
             typer.echo(f"\nwritten to {out}")
+        if report is not None:
+            typer.echo(f"\nreport in {report}")

@@ -46,6 +46,10 @@ Confounds = Annotated[
 Hrf = Annotated[
     str, typer.Option(help='Response of event terms without a tag, such as "glover + derivative".')
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(help="Also write a report: one page (.html) with maps, tables, diagnostics."),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

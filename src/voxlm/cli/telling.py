@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 import typer
@@ -64,6 +65,12 @@ def telling(debug: bool) -> Iterator[None]:
             err=True,
         )
         raise typer.Exit(FAILED) from error
+
+
+def check_page(path: Path | None) -> None:
+    """Require the name of a page before anything is fitted."""
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise MisuseError(f"--report {path}: a report is one page; give a name ending in .html")
 
 
 def _tell_warning(
