@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pymare.estimators import VarianceBasedLikelihoodEstimator
 from scipy.optimize import minimize_scalar
 from statsmodels.stats.meta_analysis import combine_effects
@@ -15,6 +17,8 @@ EXACT = 1e-10
 # statsmodels and PyMARE stop their own iterations near this.
 ITERATED = 1e-4
 DEVIANCE = 1e-9
+# Two runs of one optimiser: a relative step of 1e-6, squared, times the condition of the problem.
+LAW = 1e-6
 
 
 def simulate(seed=0, n=20, P=2, V=12):
@@ -122,3 +126,16 @@ def test_unknown_method_is_refused():
     X, Y, v = simulate(7)
     with pytest.raises(DataError, match="one of fe, dl, pm, ml, reml"):
         fit_meta(X, Y, v, "flame")
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), unit=st.sampled_from([1e-3, 0.5, 40.0]))
+def test_units_and_columns_change_no_answer(seed, unit):
+    """In other units τ² is in their square; other columns of the same span fit the same values."""
+    X, Y, v = simulate(seed, P=3, V=4)
+    turn = np.array([[1.0, 0.5, -2.0], [0.0, 2.0, 1.0], [0.0, 0.0, 0.3]])
+    plain, other = fit_meta(X, Y, v), fit_meta(X @ turn, Y * unit, v * unit**2)
+    np.testing.assert_allclose(other.tau2, plain.tau2 * unit**2, rtol=LAW, atol=LAW * unit**2)
+    np.testing.assert_allclose(turn @ other.params, plain.params * unit, rtol=LAW, atol=LAW * unit)
+    c = np.array([[0.0, 1.0, 0.0]])
+    np.testing.assert_allclose(other.vcov(c @ turn), plain.vcov(c) * unit**2, rtol=LAW)
