@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from voxlm.errors import ContrastError, did_you_mean
 from voxlm.formula.terms import Resolved
 
 Span = tuple[int, int]
+LEVEL = re.compile(r"\[([^\[\]]+)\]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,11 +184,22 @@ def name_columns(columns: Sequence[Column], meaning: Any = None) -> Names:
     """
     exact = _gather((column.name, i) for i, column in enumerate(columns))
     aliases = _gather((a, i) for i, column in enumerate(columns) for a in column.aliases)
+    dotted = _gather((with_dots(column.name), i) for i, column in enumerate(columns))
     terms = _gather((column.term, i) for i, column in enumerate(columns))
     words = _words(meaning, terms)
-    return Names(
-        tuple(columns), lexicon({**aliases, **exact}), lexicon({**words, **terms}), meaning
-    )
+    known = lexicon({**dotted, **aliases, **exact})
+    return Names(tuple(columns), known, lexicon({**words, **terms}), meaning)
+
+
+def with_dots(name: str) -> str:
+    """Write a level as BIDS Stats Models do, with a dot for brackets.
+
+    Examples
+    --------
+    >>> with_dots("trial_type[face]:rt")
+    'trial_type.face:rt'
+    """
+    return LEVEL.sub(r".\1", name)
 
 
 def unknown(
