@@ -19,6 +19,7 @@ from .analysis.lss import lss as lss
 from .analysis.merging import merge_statistics as merge_statistics
 from .analysis.meta import meta as meta
 from .analysis.model import Model as Model
+from .analysis.pages.saved import report_saved as report_saved
 from .analysis.pooling import fixed_effects as fixed_effects
 from .analysis.statistics import load_statistics as load_statistics
 from .analysis.statistics import save_statistics as save_statistics

@@ -172,3 +172,19 @@ def test_a_report_that_is_no_page_is_refused_before_the_fit(small, tmp_path, vox
     result = voxlm("fit", FORMULA, *_inputs(small), "--report", tmp_path / "page.pdf")
     assert result.exit_code == 2
     assert ".html" in result.output
+
+
+def test_saved_results_give_a_page_with_the_same_clusters(small, written, tmp_path, voxlm):
+    page = tmp_path / "saved.html"
+    result = voxlm("report", written[0], "--out", page, "--correct", "bonferroni")
+    assert result.exit_code == 0, result.output
+    said = page.read_text(encoding="utf-8")
+    for text in ("face - house", "face, house"):
+        verdict = vx.glsar(FORMULA, _run(small)).contrast(text).correct("bonferroni")
+        count = f"{verdict.n_significant:,} of {verdict.decision.n_tests:,} voxels significant"
+        assert count in said
+    assert "trans_x" in pd.read_csv(written[0] / "design.tsv", sep="\t")
+    assert "What each word" not in said  # that needs the fit
+    empty = voxlm("report", tmp_path)
+    assert empty.exit_code == 1
+    assert "no provenance.json" in empty.output

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm import report
 from voxlm.analysis.fitted import Fitted
+from voxlm.images.space import Volume
 from voxlm.models.stacked import Stacked
 
 
@@ -44,3 +46,14 @@ def mean_image(fit: Fitted) -> Any:
     if spread == 0.0 or mean.mean() < 0.1 * spread:
         mean = np.ones_like(mean)
     return fit.run.space.image(mean)
+
+
+def outline(space: Any) -> Any:
+    """Return the brain's outline as a background where there is no anatomy to lie on.
+
+    None in MNI space, where there is a template, and for what is no volume.
+    """
+    if not isinstance(space, Volume):
+        return None
+    image = space.mask_image()
+    return None if report.in_mni(image) else image

@@ -12,6 +12,7 @@ from voxlm.cli.demo import demo
 from voxlm.cli.explain import explain
 from voxlm.cli.fit import fit
 from voxlm.cli.group import group
+from voxlm.cli.report import report
 from voxlm.cli.run import run
 from voxlm.cli.threshold import threshold
 
@@ -46,6 +47,7 @@ app.command()(group)
 app.command()(threshold)
 app.command()(run)
 app.command()(check)
+app.command()(report)
 app.command()(explain)
 app.command()(demo)
 

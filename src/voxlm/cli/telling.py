@@ -67,10 +67,10 @@ def telling(debug: bool) -> Iterator[None]:
         raise typer.Exit(FAILED) from error
 
 
-def check_page(path: Path | None) -> None:
+def check_page(path: Path | None, option: str = "--report") -> None:
     """Require the name of a page before anything is fitted."""
     if path is not None and path.suffix.lower() not in (".html", ".htm"):
-        raise MisuseError(f"--report {path}: a report is one page; give a name ending in .html")
+        raise MisuseError(f"{option} {path}: a report is one page; give a name ending in .html")
 
 
 def _tell_warning(

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from voxlm import report
-from voxlm.analysis.background import mean_image
+from voxlm.analysis.background import mean_image, outline
 from voxlm.analysis.course import voxel_courses
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.groupfit import GroupFit
@@ -40,7 +40,7 @@ def write_run_report(
     options: Mapping[str, Any],
 ) -> Path:
     """Write the report of one or several runs; see :meth:`voxlm.Fit.report`."""
-    _check_name(path)
+    check_page_name(path)
     verdicts = decided(ask, contrasts, correct, alpha, options)
     first = fits[0]
     background = mean_image(first) if isinstance(first.run.space, Volume) else None
@@ -54,7 +54,7 @@ def write_run_report(
     methods = first_level_methods(fits, list(verdicts.values()))
     sections.append(report.Section("Methods", tuple(_methods(methods))))
     named = title or _name(fits)
-    page = report.Page(named, first.formula, tuple(sections), _footer())
+    page = report.Page(named, first.formula, tuple(sections), footer())
     return write_text(path, report.render(page))
 
 
@@ -69,8 +69,9 @@ def write_group_report(
     options: Mapping[str, Any],
 ) -> Path:
     """Write the report of a group; see :meth:`voxlm.GroupFit.report`."""
-    _check_name(path)
+    check_page_name(path)
     verdicts = decided(fit.contrast, contrasts, correct, alpha, options)
+    background = outline(fit.space) if background is None else background
     sections = [report.Section("Model", tuple(group_model_blocks(fit)))]
     for name, verdict in verdicts.items():
         blocks = contrast_blocks(name, verdict, fit.design, background)
@@ -80,11 +81,12 @@ def write_group_report(
     methods = group_methods(fit, list(verdicts.values()))
     sections.append(report.Section("Methods", tuple(_methods(methods))))
     named = title or f"Group of {fit.maps.n_maps} maps"
-    page = report.Page(named, fit.formula.strip(), tuple(sections), _footer())
+    page = report.Page(named, fit.formula.strip(), tuple(sections), footer())
     return write_text(path, report.render(page))
 
 
-def _check_name(path: Path) -> None:
+def check_page_name(path: Path) -> None:
+    """Require a name that ends in ``.html``."""
     if path.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{path}: a report is one page; give a name that ends in .html")
 
@@ -135,5 +137,6 @@ def _name(fits: Sequence[Fit]) -> str:
     return fits[0].run.name if len(fits) == 1 else f"{len(fits)} runs"
 
 
-def _footer() -> str:
+def footer() -> str:
+    """Return what stands at the foot of every page."""
     return f"Written by voxlm {versions()['voxlm']}; this page loads nothing from elsewhere."

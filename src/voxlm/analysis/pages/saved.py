@@ -1,0 +1,207 @@
+"""A page about results on disk: what a folder of maps and its provenance can tell.
+
+Residuals and series need the data, so a page written by the fit itself says more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voxlm import report
+from voxlm.analysis.background import outline
+from voxlm.analysis.pages.contrasts import contrast_blocks
+from voxlm.analysis.pages.write import check_page_name, footer
+from voxlm.analysis.threshold import threshold
+from voxlm.analysis.verdict import Verdict
+from voxlm.design.columns import Column, Design
+from voxlm.errors import DataError
+from voxlm.images.atomic import write_text
+from voxlm.images.mask import read_mask
+from voxlm.images.opening import open_image
+from voxlm.images.space import Volume
+from voxlm.images.volumes import read_row, reader
+
+MAPS = {"rsquared": "R²", "rho": "ρ"}
+
+
+def report_saved(
+    folder: str | PathLike[str],
+    path: str | PathLike[str] | None = None,
+    *,
+    correct: str = "fdr",
+    alpha: float = 0.05,
+    two_sided: bool = True,
+    title: str | None = None,
+) -> Path:
+    """Write one page on results that were saved: model, contrasts, maps, data left out.
+
+    Parameters
+    ----------
+    folder : path
+        From ``fit.save(folder)`` or ``voxlm fit … --out folder``: one fit, of images.
+    path : path, optional
+        Ends in ``.html``; ``report.html`` in the folder where not given.
+    correct, alpha, two_sided
+        As for :func:`voxlm.threshold`: the saved statistics are corrected anew.
+    title : str, optional
+        Of the page; the name of the data where not given.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        If the folder has no provenance, that of several fits, or no maps of its contrasts.
+
+    Notes
+    -----
+    Saved maps are float32, so that statistics have seven digits. Residuals, the peak's series and
+    the methods paragraph need the fit: :meth:`voxlm.Fit.report`.
+    """
+    root = Path(folder)
+    target = root / "report.html" if path is None else Path(path)
+    check_page_name(target)
+    record = _provenance(root)
+    sections = [report.Section("Model", tuple(_model(root, record)))]
+    empty = SimpleNamespace(coefficients=())
+    for name, asked in record.get("contrasts", {}).items():
+        verdict = _decided(root, name, asked, correct, alpha, two_sided)
+        under = outline(verdict.contrast.space)
+        blocks = contrast_blocks(asked["text"], verdict, empty, under)
+        sections.append(report.Section(asked["text"], tuple(blocks)))
+    sections.append(report.Section("Fit", tuple(_maps(root))))
+    sections.append(report.Section("Left out", tuple(_left_out(record))))
+    runs = record.get("runs", [])
+    named = title or (runs[0]["name"] if len(runs) == 1 else root.resolve().name)
+    subtitle = runs[0]["formula"] if runs else str(record.get("formula", ""))
+    page = report.Page(named, subtitle, tuple(sections), footer())
+    return write_text(target, report.render(page))
+
+
+def _provenance(root: Path) -> dict[str, Any]:
+    found = sorted(root.rglob("*provenance.json"))
+    if len(found) != 1:
+        many = f"{len(found)} fits; name the folder of one" if found else "no provenance.json"
+        raise DataError(f"{root} holds {many}: give a folder that fit.save() or --out wrote")
+    try:
+        record: dict[str, Any] = json.loads(found[0].read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{found[0]} is not JSON: {error}") from error
+    return record
+
+
+def _find(root: Path, end: str, part: str = "") -> Path | None:
+    """Return the one file whose name ends so, and has this part, and is no decision's."""
+    found = [
+        path
+        for path in sorted(root.rglob(f"*{end}"))
+        if part in path.name and "desc-" not in path.name
+    ]
+    return found[0] if found else None
+
+
+def _mask(root: Path) -> Path | None:
+    return next(iter(sorted(root.rglob("*mask.nii.gz"))), None)
+
+
+def _decided(
+    root: Path, name: str, asked: Mapping[str, Any], correct: str, alpha: float, two_sided: bool
+) -> Verdict:
+    kind, df = asked["statistic"], asked["df"]
+    plain = isinstance(df, int | float)
+    # With df a voxel, the normal score stands for the statistic: it has the same tail.
+    stat = kind if plain else "z"
+    file = _find(root, f"stat-{stat}_statmap.nii.gz", f"contrast-{name}_")
+    if file is None:
+        raise DataError(f"{root} has no {stat} map of {asked['text']!r}: was it saved as images?")
+    verdict = threshold(
+        file,
+        correct,
+        alpha,
+        two_sided and kind == "t",
+        stat=stat,
+        df=float(df) if plain else None,
+        df_num=asked["df_num"] if stat == "F" else None,
+        mask=_mask(root),
+    )
+    contrast = verdict.contrast
+    known = replace(contrast.hypothesis, text=asked["text"], rows=tuple(asked["rows"]))
+    return replace(verdict, contrast=replace(contrast, hypothesis=known))
+
+
+def _model(root: Path, record: Mapping[str, Any]) -> Iterator[Any]:
+    yield report.Prose(
+        "This page was made from saved results. The residuals, the peaks' series and the methods "
+        "paragraph need the fit itself: fit.report().",
+        "note",
+    )
+    for run in record.get("runs", []):
+        yield report.Code(run["formula"], f"Formula of {run['name']}")
+        yield report.Facts(tuple(_facts(record, run)))
+    design = _find(root, "design.tsv")
+    if design is not None:
+        columns = pd.read_csv(design, sep="\t").drop(columns="frame_times", errors="ignore")
+        names = [str(name) for name in columns]
+        made = Design(columns.to_numpy(float), tuple(Column(n, n, "group") for n in names))
+        yield report.picture(
+            report.plot_design(made), "The design: a row a scan, a column a column"
+        )
+        drawn = report.plot_correlation(made)
+        yield report.picture(drawn, "Correlation of every two columns that vary")
+    versions = pd.DataFrame(record.get("versions", {}).items(), columns=["package", "version"])
+    yield report.grid(versions, "Versions that made the results")
+
+
+def _facts(record: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    noise = record.get("noise", {})
+    yield "Estimate", f"{record['model']}" + (f", AR({noise['order']})" if "order" in noise else "")
+    yield "Scans", f"{run['n_scans_kept']} of {run['n_scans']}, TR {run['tr']:g} s"
+    yield "Voxels", f"{run['voxels']['fitted']:,} fitted of {run['voxels']['in_mask']:,}"
+    yield "Columns", f"{len(run['columns'])}"
+    yield "Residual degrees of freedom", f"{run['df_resid']:g}"
+    yield "Scaling", str(run["scaling"])
+
+
+def _maps(root: Path) -> Iterator[Any]:
+    mask = _mask(root)
+    if mask is None:
+        yield report.Prose("The folder has no mask, so no map of the fit is shown.", "note")
+        return
+    opened = open_image(mask, "mask")
+    space = Volume(read_mask(opened), opened.affine, opened.header)
+    for name, label in MAPS.items():
+        file = _find(root, f"stat-{name}_statmap.nii.gz")
+        if file is None:
+            continue
+        values = np.empty(space.n_voxels)
+        read_row(reader(space), open_image(file, name), values)
+        image = space.image(np.nan_to_num(values))
+        drawn = report.plot_stat_map(image, label=label, signed=name != "rsquared")
+        yield report.picture(drawn, f"{label} at every voxel", wide=True)
+        yield report.picture(report.plot_histogram(values, label), f"{label} over voxels")
+
+
+def _left_out(record: Mapping[str, Any]) -> Iterator[Any]:
+    rows = []
+    for run in record.get("runs", []):
+        out = run["voxels"]["left_out"]
+        pairs = [(f"Voxels left out: {why}", f"{count:,}") for why, count in out.items()]
+        yield report.Facts(tuple(pairs) or (("Voxels left out", "none"),))
+        for note in run["notes"]:
+            yield report.Prose(note, "note")
+        rows += [
+            (i["role"], Path(i["path"]).name, i["bytes"], i["sha256"][:16]) for i in run["inputs"]
+        ]
+    frame = pd.DataFrame(rows, columns=["role", "file", "bytes", "SHA-256, first 16"])
+    yield report.grid(frame, "Files that went in", {"bytes": ",.0f"})
