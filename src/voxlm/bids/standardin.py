@@ -125,6 +125,10 @@ class Variables:
             return quoted(variable.removeprefix(LEVELS_OF))
         return quoted(variable)
 
+    def of_events(self, variable: str) -> bool:
+        """Tell whether a variable is known to be one of events."""
+        return variable in self.made or (self.simple and variable.startswith(LEVELS_OF))
+
     def response(self, variable: str) -> str | None:
         """Return a variable's response; None where it is not convolved."""
         for pattern, found in self.responses.items():
@@ -220,7 +224,8 @@ def _formula(node: Node, variables: Variables) -> tuple[str, str]:
     given = {name: _kept(node, name, names, variables.response(name) or "") for name in bases}
     plain = [one for one in given.values() if not one.startswith("fir")]
     usual = Counter(plain).most_common(1)[0][0] if plain else "spm"
-    unknown = [n for n in bare if not CONFOUND.fullmatch(n) and "*" not in n]
+    known = [n for n in bare if CONFOUND.fullmatch(n) or "*" in n or variables.of_events(n)]
+    unknown = [name for name in bare if name not in known]
     if unknown and not variables.responses:
         warnings.warn(
             f"node {node.name!r}: nothing is convolved; those of {', '.join(unknown)} that are "
@@ -256,7 +261,7 @@ def _term(name: str, variables: Variables, given: Mapping[str, str], usual: str)
         if response.startswith("fir"):
             return f"fir({written}, {response[4:]}"
         return written if response == usual else f'hrf({written}, "{response}")'
-    if name in variables.made or (variables.simple and name.startswith(LEVELS_OF)):
+    if variables.of_events(name):
         return written if usual == "boxcar" else f"boxcar({written})"
     return f'match("{name}")' if "*" in name or "?" in name else written
 
