@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import re
 import tomllib
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -219,3 +221,25 @@ def test_a_run_that_says_otherwise_is_an_error(tmp_path):
     assert model.fit(run).run.smoothing_fwhm == (9.0, 9.0, 9.0)
     roles = {file.role for file in model.fit(run).run.inputs}
     assert {"bold", "events", "confounds", "mask"} <= roles
+
+
+@pytest.mark.parametrize("page", ["docs/model-file.md", "README.md"])
+def test_model_files_on_the_pages_are_read(page):
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        model = vx.Model.from_toml(block)
+        assert vx.Model.from_toml(model.to_toml()) == model
+
+
+def test_a_group_chooses_its_verb_by_its_terms():
+    mixed, plain = vx.Model(
+        formula="y ~ a",
+        group=[
+            {"name": "a", "formula": "effect ~ age + (1 | site)", "reml": False},
+            {"name": "b", "formula": "effect ~ age", "robust": "huber"},
+        ],
+    ).group
+    assert (mixed.verb, plain.verb) == ("lmer", "lm")
+    assert (mixed.options, plain.options) == ({"reml": False}, {"robust": "huber"})

@@ -148,8 +148,8 @@ def test_several_datasets_nodes_with_filters():
     ],
 )  # fmt: skip
 def test_responses(instructions, X, formula, hrf):
-    steps = {"Transformer": "pybids-transforms-v1",
-             "Instructions": [{"Name": "Factor", "Input": ["trial_type"]}, *instructions]}  # fmt: skip
+    every = [{"Name": "Factor", "Input": ["trial_type"]}, *instructions]
+    steps = {"Transformer": "pybids-transforms-v1", "Instructions": every}
     node = run_node(Transformations=steps, Model={"Type": "glm", "X": X}, Contrasts=[])
     found = model(node)
     assert found.formula == formula
@@ -323,7 +323,7 @@ def test_everything_comes_back():
         ({"contrasts": {"a": "face = 0.5"}}, "its null value is 0"),
         ({"contrasts": {"a": "hose"}}, "contrasts.a"),
         ({"data": {"exclude": ["01"]}}, "data.exclude"),
-        ({"group": {"formula": "effect ~ 1 + (1 | site)", "model": "lmer"}}, "lmer"),
+        ({"group": {"formula": "effect ~ 1 + (1 | site)", "model": "lmer"}}, "random terms"),
         ({"group": {"formula": "effect ~ group * age"}}, "group * age"),
     ],
 )

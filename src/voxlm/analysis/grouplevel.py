@@ -107,7 +107,7 @@ def parts_of(group: Group, frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def fit_group(group: Group, maps: Maps) -> GroupFit:
     """Fit a group's formula by its verb."""
-    fitted: GroupFit = VERBS[group.model](group.formula, maps, **group.options)
+    fitted: GroupFit = VERBS[group.verb](group.formula, maps, **group.options)
     return fitted
 
 

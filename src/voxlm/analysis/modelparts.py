@@ -23,6 +23,7 @@ from voxlm.analysis.kinds import (
 from voxlm.bids.instructions import INSTRUCTION, check_instruction
 from voxlm.errors import FormulaError, VoxlmError, did_you_mean
 from voxlm.formula.parse import parse
+from voxlm.formula.syntax import Bar
 
 # The names of corrections and their options; the compiled kernels behind them come on first use.
 permuting = lazy_loader.load("voxlm.analysis.permuting", suppress_warning=True)
@@ -34,7 +35,7 @@ FDR = "fdr"
 OWN = {
     "lm": ("cov_type", "cluster", "variance_groups", "robust"),
     "lmer": ("reml", "df"),
-    "meta": ("method", "knapp_hartung"),
+    "meta": ("method", "knapp_hartung", "variance_groups"),
 }
 
 
@@ -149,8 +150,8 @@ class Group:
         and ``subject``, ``session``, ``contrast``.
     name : str
         The folder of its results.
-    model : {"lm", "lmer", "meta"}
-        The verb that fits it.
+    model : {"auto", "lm", "lmer", "meta"}
+        The verb that fits it; ``auto`` is lmer where the formula has random terms, else lm.
     of : list of str
         First-level contrasts by name; all that have one row where none is named.
     together : bool
@@ -178,7 +179,11 @@ class Group:
         Text(check_formula), 'The group formula, such as "effect ~ group * age".'
     )
     name: str = declared(Text(), "Folder of its results.", default="group")
-    model: str = declared(Choice(("lm", "lmer", "meta")), "The verb that fits it.", default="lm")
+    model: str = declared(
+        Choice(("auto", "lm", "lmer", "meta")),
+        "The verb that fits it; auto is lmer with random terms, else lm.",
+        default="auto",
+    )
     of: tuple[str, ...] = declared(
         Listed(Text()), "First-level contrasts by name; all t contrasts by default.", default=()
     )
@@ -222,14 +227,22 @@ class Group:
         for at, step in enumerate(self.transformations):
             check_step(step, ("transformations", at), "group")
         for model, names in OWN.items():
-            for name in names:
-                if model != self.model and getattr(self, name) is not None:
-                    raise FieldError(f"an option of {model}, but model = {self.model!r}", (name,))
+            for name in set(names) - set(OWN[self.verb]):
+                if getattr(self, name) is not None:
+                    raise FieldError(f"an option of {model}, but the model is {self.verb}", (name,))
+
+    @property
+    def verb(self) -> str:
+        """The verb that fits it."""
+        if self.model != "auto":
+            return self.model
+        random = any(isinstance(node, Bar) for _, node in parse(self.formula).rhs.items)
+        return "lmer" if random else "lm"
 
     @property
     def options(self) -> dict[str, Any]:
         """The options of its verb that were given."""
-        given = {name: getattr(self, name) for name in OWN[self.model]}
+        given = {name: getattr(self, name) for name in OWN[self.verb]}
         return {name: value for name, value in given.items() if value is not None}
 
 

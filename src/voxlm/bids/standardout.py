@@ -14,7 +14,7 @@ from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.design.columns import Column
 from voxlm.errors import DataError, VoxlmError
 from voxlm.formula.parse import parse
-from voxlm.formula.syntax import Call, Listing, Name, Node, Number, Product, String, write
+from voxlm.formula.syntax import Bar, Call, Listing, Name, Node, Number, Product, String, write
 from voxlm.formula.vocabulary import AXES, GROUPS, MOTION, WORDS
 
 #: What of a model the standard has no word for; it goes where the standard leaves room.
@@ -290,8 +290,14 @@ def _weight(value: float) -> float | int | str:
 def _group(group: Mapping[str, Any]) -> dict[str, Any]:
     """Write a dataset node."""
     where = f"group {group['name']!r}"
-    if group["model"] == "lmer" or (group["model"] == "meta" and group.get("method") != "fe"):
-        raise refuse(f"{where}, model = {group['model']!r}", "its Types are glm and fixed effects")
+    random = any(isinstance(node, Bar) for _, node in parse(group["formula"]).rhs.items)
+    if (
+        random
+        or group["model"] == "lmer"
+        or (group["model"] == "meta" and group.get("method") != "fe")
+    ):
+        what = "random terms" if random else f"model = {group['model']!r}"
+        raise refuse(f"{where}: {what}", "its Types are glm and fixed effects")
     names: dict[str, Any] = {}
     intercept = True
     if group["together"]:

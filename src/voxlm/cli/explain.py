@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import typer
 
 import voxlm as vx
-from voxlm.cli.options import Confounds, Debug, Events, Formula, Hrf
+from voxlm.cli.options import Confounds, Debug, Events, Formula, Hrf, Json
 from voxlm.cli.telling import MisuseError, telling
 
 
@@ -16,6 +17,7 @@ def explain(
     events: Events = None,
     confounds: Confounds = None,
     hrf: Hrf = "spm",
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Say what each word of a formula means, without opening an image.
@@ -30,14 +32,19 @@ def explain(
     voxlm explain "y ~ trial_type/rt" --events sub-01_events.tsv
     """
     with telling(debug):
-        typer.echo(
-            vx.explain(
-                formula,
-                events=_single("--events", events),
-                confounds=_single("--confounds", confounds),
-                hrf=hrf,
-            )
+        found = vx.explain(
+            formula,
+            events=_single("--events", events),
+            confounds=_single("--confounds", confounds),
+            hrf=hrf,
         )
+        if as_json:
+            words = json.loads(found.table().to_json(orient="records"))
+            notes = [*found.notes, *found.meaning.notes]
+            record = {"formula_as_understood": found.formula, "words": words, "notes": notes}
+            typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        else:
+            typer.echo(found)
 
 
 def _single(option: str, paths: list[Path] | None) -> Path | None:
