@@ -240,3 +240,22 @@ def test_repeated_measures_of_several_contrasts_are_one_model(made, tmp_path):
 def test_another_programs_folder_is_refused(made):
     with pytest.raises(DataError, match="made by"):
         vx.Model(**MODEL).run(made, made / "derivatives" / "fmriprep")
+
+
+def test_a_page_is_written_where_it_is_asked_for(made, tmp_path, monkeypatch):
+    """Pages have tests of their own; here, that they are part of what is finished."""
+    asked = []
+
+    def page(self, path, contrasts, **options):
+        asked.append((sorted(contrasts), options["title"]))
+        path.write_text("<html>")
+        return path
+
+    monkeypatch.setattr(vx.FixedEffects, "report", page)
+    monkeypatch.setattr(vx.GroupFit, "report", page)
+    out, model = tmp_path / "out", vx.Model(**MODEL, data={"subjects": ["01", "02", "03", "04"]})
+    assert states(model.run(made, out)) == ["done"] * 5
+    assert states(model.run(made, out, report=True)) == ["done"] * 5
+    assert asked[0] == (["any", "faceVsHouse"], "sub-01")
+    assert len(list(out.rglob("*.html"))) == 5
+    assert states(model.run(made, out, report=True)) == ["kept"] * 5

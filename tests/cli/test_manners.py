@@ -16,7 +16,9 @@ from voxlm.cli.app import app
 PROGRAM = typer.main.get_command(app)
 COMMANDS = sorted(PROGRAM.commands)
 #: Options that belong to the command line alone, and what the API calls them there.
-OF_THE_PROGRAM = {"as_json", "debug", "help", "out", "install_completion", "show_completion"}
+OF_THE_PROGRAM = {
+    "as_json", "debug", "help", "out", "install_completion", "show_completion", "report",
+}  # fmt: skip
 API = {
     "explain": (vx.explain,),
     "fit": (vx.Run, vx.lm, vx.glsar, vx.Fit.contrast, vx.Contrast.correct, vx.Fit.check),

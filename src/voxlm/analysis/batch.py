@@ -107,6 +107,7 @@ def run(
     subjects: Sequence[str] | None = None,
     level: str = "all",
     workers: int = 1,
+    report: bool = False,
     progress: bool = False,
 ) -> Outcome:
     """Run a model over a data set; see :meth:`voxlm.Model.run`."""
@@ -122,7 +123,7 @@ def run(
         if unit.faults:
             found[unit.key] = Done(unit.key, "failed", unit.problem)
         else:
-            jobs.append((model, unit, folder, level == "group"))
+            jobs.append((model, unit, folder, level == "group", report and level != "group"))
     bar = tqdm(total=len(units), initial=len(found), desc=model.name or "subjects",
                unit="subject", disable=not progress)  # fmt: skip
     with bar:
@@ -144,7 +145,7 @@ def run(
         return Outcome(folder, done, (), skipped)
     kinds = kinds_of(model, here)
     groups = tuple(
-        guarded(group.name, partial(do_group, group, here, kinds, dataset, folder))
+        guarded(group.name, partial(do_group, group, here, kinds, dataset, folder, report))
         for group in model.group
     )
     return Outcome(folder, done, groups)
@@ -173,9 +174,9 @@ def _prepare_folder(model: Model, folder: Path) -> None:
     model.to_toml(folder / "model.toml")
 
 
-def _unit(job: tuple[Model, Unit, Path, bool]) -> Done:
-    model, unit, folder, only_kept = job
-    return guarded(unit.key, partial(do_unit, model, unit, folder, only_kept))
+def _unit(job: tuple[Model, Unit, Path, bool, bool]) -> Done:
+    model, unit, folder, only_kept, page = job
+    return guarded(unit.key, partial(do_unit, model, unit, folder, only_kept, page))
 
 
 def guarded(name: str, work: Callable[[], str]) -> Done:

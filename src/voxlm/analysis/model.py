@@ -259,6 +259,7 @@ class Model:
         subjects: Sequence[str] | None = None,
         level: str = "all",
         workers: int = 1,
+        report: bool = False,
         progress: bool = False,
     ) -> Any:
         """Run the model over a data set, both levels; see ``voxlm run --help``.
@@ -276,6 +277,8 @@ class Model:
             Which levels; ``"group"`` takes the subjects that are there.
         workers : int
             Processes, a subject each.
+        report : bool
+            Write a page on each subject and group.
         progress : bool
             Show a progress bar.
 
@@ -285,8 +288,9 @@ class Model:
             What was done; ``.failed`` names what was not, and why.
         """
         return batch.run(
-            self, dataset, out, subjects=subjects, level=level, workers=workers, progress=progress
-        )
+            self, dataset, out, subjects=subjects, level=level, workers=workers, report=report,
+            progress=progress,
+        )  # fmt: skip
 
     def to_dict(self, whole: bool = False) -> dict[str, Any]:
         """Return dicts, lists, texts and numbers; without defaults unless ``whole``."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from voxlm.analysis.applying import answers, fit_ready
 from voxlm.analysis.contrast import Contrast
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from voxlm.analysis.model import Model
     from voxlm.analysis.modelparts import Correction, Group
     from voxlm.analysis.units import Unit
+    from voxlm.analysis.verdict import Verdict
 
 DONE, KEPT = "done", "kept"
 IMAGES = ("effect", "variance")
@@ -44,13 +45,15 @@ IMAGES = ("effect", "variance")
 INNER = ("sub", "ses", "run")
 
 
-def do_unit(model: Model, unit: Unit, out: Path, only_kept: bool = False) -> str:
+def do_unit(
+    model: Model, unit: Unit, out: Path, only_kept: bool = False, page: bool = False
+) -> str:
     """Fit a unit and write its files, unless they are there already; return which."""
     record = record_of(unit, out)
     old = read_record(record, out)
     what = first_level(model)
     files = [file for run in unit.runs for file in run.inputs]
-    if old is not None and old["key"] == key_of(what, describe_inputs(files, old)):
+    if _has(old, page) and old["key"] == key_of(what, describe_inputs(files, old)):
         return KEPT
     if only_kept:
         raise DataError("it is not finished with these inputs and this model: run it first")
@@ -60,7 +63,10 @@ def do_unit(model: Model, unit: Unit, out: Path, only_kept: bool = False) -> str
     with staging(out) as temporary:
         fitted.save(temporary, contrasts=found)
         maps = {name: _maps(temporary, name, each) for name, each in found.items()}
-        _decide(found, model.correction, temporary, naming_of(unit.runs))
+        verdicts = _decide(found, model.correction, temporary, naming_of(unit.runs))
+        if page:
+            title = " ".join(part for part in (model.name, unit.key) if part)
+            fitted.report(temporary / unit.place / f"{unit.key}.html", verdicts, title=title)
         written = [name for name in _listed(temporary) if "/" in name]
     inputs = describe_inputs(files, old)
     about = {
@@ -74,6 +80,13 @@ def do_unit(model: Model, unit: Unit, out: Path, only_kept: bool = False) -> str
     }
     write_record(record, out, about, before)
     return DONE
+
+
+def _has(record: dict[str, Any] | None, page: bool) -> TypeGuard[dict[str, Any]]:
+    """Tell whether there is a finished fit, with its page if one is wanted."""
+    if record is None:
+        return False
+    return not page or any(name.endswith(".html") for name in record["files"])
 
 
 def _listed(folder: Path) -> list[str]:
@@ -101,8 +114,9 @@ def _decide(
     corrections: Sequence[Correction],
     folder: Path,
     naming: Naming,
-) -> None:
+) -> dict[str, Verdict]:
     """Correct every contrast in every way that was asked for, and write the decisions."""
+    verdicts: dict[str, Verdict] = {}
     for name, contrast in found.items():
         for each in corrections:
             verdict = contrast.correct(each.method, each.alpha, **each.options)
@@ -112,6 +126,8 @@ def _decide(
             stem = path.name.removesuffix("x")
             write_maps(verdict, path.parent, stem)
             write_text(path.with_name(f"{stem}decision.txt"), f"{verdict}\n")
+            verdicts[name if len(corrections) == 1 else f"{name} ({each.method})"] = verdict
+    return verdicts
 
 
 def do_group(
@@ -120,6 +136,7 @@ def do_group(
     kinds: Mapping[str, str],
     dataset: str | PathLike[str],
     out: Path,
+    page: bool = False,
 ) -> str:
     """Fit a group and write its folder, unless it is there already; return which."""
     names = contrasts_of(group, kinds)
@@ -132,7 +149,7 @@ def do_group(
     record = folder / f"group_{RECORD}"
     old = read_record(record, folder)
     key = digest({"what": what, "voxlm": version("voxlm")})
-    if old is not None and old["key"] == key:
+    if _has(old, page) and old["key"] == key:
         return KEPT
     before = forget(record)
     entities = without(naming_of([run for unit in units for run in unit.runs]).entities, INNER)
@@ -142,7 +159,7 @@ def do_group(
         write_text(temporary / "maps.tsv", shown)
         for name, rows in parts_of(group, frame).items():
             part = temporary / (f"contrast-{slug(name)}" if name else ".")
-            _write_part(group, rows, part, Naming(entities))
+            _write_part(group, rows, part, Naming(entities), page)
         written = _listed(temporary)
     about = {"key": key, "group": what["group"], "units": keys, "files": written}
     write_record(record, folder, about | {"voxlm": version("voxlm")}, before)
@@ -172,7 +189,7 @@ def _paths(
     return found
 
 
-def _write_part(group: Group, rows: pd.DataFrame, folder: Path, naming: Naming) -> None:
+def _write_part(group: Group, rows: pd.DataFrame, folder: Path, naming: Naming, page: bool) -> None:
     """Fit one model of a group and write its contrasts and decisions."""
     maps = Maps(
         rows,
@@ -186,4 +203,6 @@ def _write_part(group: Group, rows: pd.DataFrame, folder: Path, naming: Naming) 
     found = ask_group(group, fitted)
     fitted.save(folder, contrasts=found, entities=naming.entities)
     write_text(folder / "summary.txt", f"{fitted.summary()}\n")
-    _decide(found, group.correction, folder, naming)
+    verdicts = _decide(found, group.correction, folder, naming)
+    if page:
+        fitted.report(folder / "report.html", verdicts, title=group.name)

@@ -30,6 +30,9 @@ def run(
     workers: Annotated[
         int, typer.Option(help="Processes, a subject each; the cores are shared out.", min=1)
     ] = 1,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write a page on each subject and group.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -56,6 +59,7 @@ def run(
             subjects=participant_label,
             level=level.value,
             workers=workers,
+            report=report,
             progress=sys.stderr.isatty() and not as_json,
         )
         if as_json:
