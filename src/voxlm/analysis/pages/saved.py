@@ -136,7 +136,9 @@ def _decided(
         mask=_mask(root),
     )
     contrast = verdict.contrast
-    known = replace(contrast.hypothesis, text=asked["text"], rows=tuple(asked["rows"]))
+    rows = [row.removesuffix(" = 0") for row in asked["rows"]]
+    names = tuple(rows) if len(rows) == len(contrast.hypothesis.names) else (asked["text"],)
+    known = replace(contrast.hypothesis, text=asked["text"], names=names)
     return replace(verdict, contrast=replace(contrast, hypothesis=known))
 
 
