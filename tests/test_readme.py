@@ -28,9 +28,10 @@ def func_folder(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "docs/corrections.md", "docs/group.md", "docs/bids.md"]
-)
+PAGES = ["README.md", "docs/bids.md", "docs/corrections.md", "docs/group.md", "docs/surfaces.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_python_runs_and_prints_what_is_shown(func_folder, page):
     blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     names: dict[str, object] = {}

@@ -259,3 +259,13 @@ def test_maps_on_other_meshes(mesh: dict[str, Any]) -> None:
         vx.Maps(pd.DataFrame({"effect": ["a.nii.gz"]}), mesh=mesh)
     with pytest.raises(vx.DataError, match="resample= is for volumes"):
         vx.Maps(pd.DataFrame({"effect": pairs[:1]}), resample=True)
+
+
+def test_a_surface_is_drawn(folder: Path, table: pd.DataFrame, mesh: dict[str, Any]) -> None:
+    pytest.importorskip("nilearn")
+    con = vx.lm("~ 1", on_surface(folder, table, mesh=mesh)).contrast("Intercept")
+    figure = vx.plot.surface(con.correct("none"))
+    titles = [place.get_title() for place in figure.axes if place.name == "3d"]
+    assert titles == ["left hemisphere", "right hemisphere"]
+    with pytest.raises(vx.DataError, match="surface, mesh=, was not given"):
+        vx.plot.surface(vx.lm("~ 1", on_surface(folder, table)).contrast("Intercept"))

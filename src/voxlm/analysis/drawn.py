@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm import report
 from voxlm.analysis.background import mean_image
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fitted import Fitted
@@ -32,10 +33,10 @@ def map_of(drawn: Any, name: str) -> tuple[Any, str, float | None]:
         sizes = np.abs(shown[drawn.significant])
         words = f"{drawn.contrast.text}: {drawn.n_significant:,} voxels significant"
         least = float(sizes.min()) if sizes.size else float("inf")
-        return _on_grid(drawn.contrast.space, shown), words, least
+        return on_grid(drawn.contrast.space, shown), words, least
     if isinstance(drawn, Contrast):
         shown = _flat(drawn, drawn.values(name), name)
-        return _on_grid(drawn.space, shown), drawn.text, None
+        return on_grid(drawn.space, shown), drawn.text, None
     if hasattr(drawn, "mesh") or hasattr(drawn, "dataobj"):
         return drawn, "", None
     raise DataError(
@@ -50,10 +51,22 @@ def _flat(asked: Contrast, values: NDArray[np.float64], name: str) -> NDArray[np
     return values
 
 
-def _on_grid(space: Any, values: NDArray[np.float64]) -> Any:
+def on_grid(space: Any, values: NDArray[np.float64]) -> Any:
+    """Return a map as an image that can be drawn.
+
+    Raises
+    ------
+    DataError
+        Columns of an array; vertices whose surface was not given.
+    """
+    sheets = space.sheets(values) if hasattr(space, "sheets") else {}
+    if sheets:
+        return report.surface_image(sheets)
     image = space.image(values)
     if not (hasattr(image, "dataobj") or hasattr(image, "mesh")):
-        raise DataError("these results are arrays, which have no grid to be drawn on")
+        raise DataError(
+            "these results have no grid to be drawn on: they are arrays, or vertices without mesh="
+        )
     return image
 
 

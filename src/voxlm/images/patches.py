@@ -79,6 +79,23 @@ class Patches:
             if isinstance(part, Sheet) and part.mesh is not None
         }
 
+    def sheets(self, values: Floats) -> dict[str, tuple[Mesh, Floats]]:
+        """Return a map, shape ``(V,)``, as all vertices of each surface, NaN outside the mask.
+
+        Returns
+        -------
+        dict
+            By ``"left"`` and ``"right"``: the mesh and the values, shape ``(N,)``; empty without
+            surfaces.
+        """
+        found = {}
+        for part, start in zip(self.parts, starts(self.parts), strict=False):
+            if isinstance(part, Sheet) and part.mesh is not None:
+                full = np.full(part.n_vertices, np.nan)
+                full[part.vertices] = values[start : start + part.n]
+                found["right" if part.name.lower().endswith("right") else "left"] = part.mesh, full
+        return found
+
     def graph(self, connectivity: int = 6) -> sparse.csr_array:
         """Return who is next to whom, shape ``(V, V)``; pieces are not connected.
 

@@ -4,6 +4,7 @@ from .brain_views import in_mni as in_mni
 from .brain_views import plot_glass as plot_glass
 from .brain_views import plot_ortho as plot_ortho
 from .brain_views import plot_surface as plot_surface
+from .brain_views import surface_image as surface_image
 from .brain_views import viewer as viewer
 from .canvas import save_picture as save_picture
 from .course_plots import plot_average as plot_average

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ try:
     from nilearn import plotting
     from nilearn.datasets import load_fsaverage, load_fsaverage_data
     from nilearn.image import new_img_like
-    from nilearn.surface import SurfaceImage
+    from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
 except ModuleNotFoundError as missing:
     raise VoxlmError(
         "views of the brain need nilearn, which is not installed; install it with: "
@@ -262,6 +263,22 @@ def _titled(figure: Figure, ax: Axes | None, title: str, label: str) -> Figure |
         return figure
     ax.set_title(said)
     return ax
+
+
+def surface_image(sheets: Mapping[str, tuple[Any, Any]]) -> Any:
+    """Return a nilearn ``SurfaceImage`` of values on meshes.
+
+    Parameters
+    ----------
+    sheets : dict by "left" and "right"
+        A mesh with ``coordinates`` and ``faces``, and the values of its vertices.
+    """
+    meshes = {
+        side: InMemoryMesh(np.array(mesh.coordinates), np.array(mesh.faces))
+        for side, (mesh, _) in sheets.items()
+    }
+    data = {side: np.asarray(values) for side, (_, values) in sheets.items()}
+    return SurfaceImage(mesh=PolyMesh(**meshes), data=data)
 
 
 def _on_mesh(image: Any) -> tuple[Any, Any, Any]:

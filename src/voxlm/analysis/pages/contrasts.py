@@ -10,6 +10,7 @@ import pandas as pd
 
 from voxlm import report
 from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.drawn import on_grid
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
 from voxlm.images.space import Volume
@@ -140,11 +141,11 @@ def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
     if not np.isfinite(contrast.z).any():
         yield report.Prose("No voxel has a statistic to draw.", "note")
         return
-    image = contrast.space.image(np.nan_to_num(contrast.z))
     if isinstance(contrast.space, Volume):
+        image = contrast.space.image(np.nan_to_num(contrast.z))
         yield from _volumes(name, verdict, image, background)
-    elif hasattr(image, "mesh"):
-        shown = contrast.space.image(np.nan_to_num(verdict.values("z")))
+    elif getattr(contrast.space, "mesh", None):
+        shown = on_grid(contrast.space, np.nan_to_num(verdict.values("z")))
         drawn = report.plot_surface(shown, threshold=_weakest(verdict))
         yield report.picture(drawn, f"Significant z values of {name} on the surface", wide=True)
     else:
