@@ -65,7 +65,8 @@ def on_grid(space: Any, values: NDArray[np.float64]) -> Any:
     image = space.image(values)
     if not (hasattr(image, "dataobj") or hasattr(image, "mesh")):
         raise DataError(
-            "these results have no grid to be drawn on: they are arrays, or vertices without mesh="
+            "these results are arrays, which have no grid to be drawn on, or vertices whose "
+            "surface, mesh=, was not given"
         )
     return image
 
