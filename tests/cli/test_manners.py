@@ -96,6 +96,7 @@ NOWHERE = {
     "threshold": ["none.nii.gz"],
     "run": ["none.toml", "--bids", "none", "--out", "none-out"],
     "check": ["none.toml", "--bids", "none"],
+    "report": ["none-out"],
 }
 
 

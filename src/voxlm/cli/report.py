@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 import voxlm as vx
 from voxlm.cli.correcting import Alpha, TwoSided
-from voxlm.cli.options import Debug
+from voxlm.cli.options import Debug, Json
 from voxlm.cli.telling import check_page, telling
 
 
@@ -25,6 +26,7 @@ def report(
     ] = "fdr",
     alpha: Alpha = 0.05,
     two_sided: TwoSided = True,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write one page on saved results: model, maps, clusters, what was left out.
@@ -40,4 +42,4 @@ def report(
     with telling(debug):
         check_page(out, "--out")
         page = vx.report_saved(folder, out, correct=correct, alpha=alpha, two_sided=two_sided)
-        typer.echo(f"report in {page}")
+        typer.echo(json.dumps({"report": str(page)}) if as_json else f"report in {page}")
