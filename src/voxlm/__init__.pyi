@@ -18,6 +18,7 @@ from .analysis.lss import Trials as Trials
 from .analysis.lss import lss as lss
 from .analysis.merging import merge_statistics as merge_statistics
 from .analysis.meta import meta as meta
+from .analysis.mixedfit import MixedFit as MixedFit
 from .analysis.model import Model as Model
 from .analysis.pages.saved import report_saved as report_saved
 from .analysis.pooling import fixed_effects as fixed_effects

@@ -39,7 +39,7 @@ def test_one_variance_has_a_mixture_as_its_null(maps):
     # of maps without either variance some half have none estimated, and p < 0.05 in one of twenty
     assert 0.3 < none.mean() < 0.85
     assert (found.p < 0.05).mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
-    assert "½χ²₀ + ½χ²₁" in repr(found)
+    assert "½χ²(0) + ½χ²(1)" in repr(found)
 
 
 def test_models_that_cannot_be_compared(maps):

@@ -15,7 +15,11 @@ models <- list(
   apart     = c("group * time + (time || subject)", "1", "0"),
   nested    = c("group + age + time + (1 | site/subject)", "1", "0"),
   crossed   = c("group + age + time + (1 | subject) + (1 | item)", "1", "0"),
-  mixed     = c("group * time + (1 + time | subject) + (1 | site)", "1", "0"))
+  mixed     = c("group * time + (1 + time | subject) + (1 | site)", "1", "0"),
+  two       = c("group * time + (1 + time | subject) + (1 + time | site)", "1", "0"),
+  split     = c("group * time + (1 | subject) + (0 + time | site)", "1", "0"),
+  parts     = c("group * time + item + (1 | subject)", "1", "0"))
+plain <- c("intercept", "slope", "apart", "nested", "crossed", "mixed", "two", "split")
 out <- NULL
 add <- function(model, reml, voxel, quantity, values) {
   out <<- rbind(out, data.frame(model, reml, voxel, quantity, index = seq_along(values) - 1,
@@ -36,7 +40,12 @@ for (name in names(models)) for (v in seq_len(ncol(maps))) for (reml in c(TRUE, 
   L <- diag(length(fixef(fit)))[2:3, ]
   joint <- contest(fit, L, joint = TRUE)
   put("F", joint[["F value"]]); put("F_df", joint[["DenDF"]])
-  if (reml && name %in% c("intercept", "nested")) {
+  if (reml) for (type in c(1, 2, 3)) {
+    whole <- anova(fit, type = type)
+    put(paste0("anova", type, "_F"), whole[["F value"]])
+    put(paste0("anova", type, "_df"), whole[["DenDF"]])
+  }
+  if (reml && name %in% plain) {
     put("kr_df", coef(summary(fit, ddf = "Kenward-Roger"))[, "df"])
     adjusted <- contest(fit, L, joint = TRUE, ddf = "Kenward-Roger")
     put("kr_F", adjusted[["F value"]]); put("kr_F_df", adjusted[["DenDF"]])

@@ -51,6 +51,18 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     table.to_csv(FOLDER / "table.csv", index=False)
     values.to_csv(FOLDER / "maps.csv", index=False, float_format="%.17g")
+    hard(np.random.default_rng(21))
+
+
+def hard(rng):
+    """Write few groups with little in them: flat, folded and singular likelihoods."""
+    table = subjects(rng, 11, 4)
+    values = np.stack([maps(table, rng)[f"v{v:02d}"] for v in range(VOXELS) for _ in range(3)])
+    values[::4] = rng.standard_normal(values[::4].shape)
+    table.to_csv(FOLDER / "hard_table.csv", index=False)
+    names = [f"v{v:02d}" for v in range(len(values))]
+    frame = pd.DataFrame(values.T, columns=names)
+    frame.to_csv(FOLDER / "hard_maps.csv", index=False, float_format="%.17g")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from voxlm.analysis.groupfit import GroupFit
+from voxlm.analysis.mixedfit import MixedFit
 from voxlm.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -29,8 +30,9 @@ class LikelihoodRatio:
     p : ndarray, shape (V,)
         Its p-value.
     boundary : bool
-        Whether one variance alone was tested: the null distribution is then the even mixture of
-        χ²₀ and χ²₁.
+        Whether one random coefficient was tested, with its correlations: the null distribution is
+        then the even mixture of χ² with df - 1 and df (Stram & Lee 1994). Several variances at
+        once are held against χ² with df, which is conservative.
     """
 
     smaller: str
@@ -41,7 +43,8 @@ class LikelihoodRatio:
     boundary: bool
 
     def __repr__(self) -> str:
-        null = "½χ²₀ + ½χ²₁" if self.boundary else f"χ²({self.df})"
+        mixture = f"½χ²({self.df - 1}) + ½χ²({self.df})"
+        null = mixture if self.boundary else f"χ²({self.df})"
         share = 100 * float(np.nanmean(np.where(np.isnan(self.p), np.nan, self.p < 0.05)))
         return (
             f"{self.smaller}\nwithin {self.larger}\n"
@@ -50,7 +53,7 @@ class LikelihoodRatio:
         )
 
 
-def anova(smaller: GroupFit, larger: GroupFit) -> LikelihoodRatio:
+def anova(smaller: GroupFit, larger: MixedFit) -> LikelihoodRatio:
     """Compare two nested models of the same maps by likelihood ratio.
 
     Models with the same fixed effects are compared as they were fitted; with other fixed effects
@@ -58,7 +61,9 @@ def anova(smaller: GroupFit, larger: GroupFit) -> LikelihoodRatio:
 
     Parameters
     ----------
-    smaller, larger : GroupFit
+    smaller : MixedFit or GroupFit
+        By :func:`voxlm.lmer`; or by ordinary :func:`voxlm.lm`, to test the only random term.
+    larger : MixedFit
         By :func:`voxlm.lmer`.
 
     Returns
@@ -72,7 +77,7 @@ def anova(smaller: GroupFit, larger: GroupFit) -> LikelihoodRatio:
 
     References
     ----------
-    Self & Liang (1987), J Am Stat Assoc 82:605.
+    Self & Liang (1987), J Am Stat Assoc 82:605. Stram & Lee (1994), Biometrics 50:1171.
 
     Examples
     --------
@@ -88,30 +93,67 @@ def anova(smaller: GroupFit, larger: GroupFit) -> LikelihoodRatio:
     _check(smaller, larger)
     inner, outer = smaller.design.matrix, larger.design.matrix
     same = inner.shape[1] == outer.shape[1]
-    if not same:
+    if not same and not isinstance(smaller, MixedFit):
+        raise DataError("a fit by lm is compared with one by lmer of the same fixed effects")
+    if not same and isinstance(smaller, MixedFit):
         smaller, larger = smaller.refit(reml=False), larger.refit(reml=False)
-    elif smaller.options["reml"] != larger.options["reml"]:
+    elif isinstance(smaller, MixedFit) and smaller.options["reml"] != larger.options["reml"]:
         raise DataError("one fit is by REML and the other by ML; fit both alike")
     df = _parameters(larger) - _parameters(smaller)
     if df < 1:
         raise DataError(f"the second model must have more parameters; it has {df:+d}")
-    stat = smaller.deviance - larger.deviance
-    boundary = same and df == 1
-    p = special.chdtrc(df, np.maximum(stat, 0.0))
-    if boundary:
-        p = np.where(stat > 0, 0.5 * p, np.where(np.isnan(stat), np.nan, 1.0))
+    stat = _deviance(smaller, larger) - larger.deviance
+    boundary = same and _coefficients(larger) - _coefficients(smaller) == 1
+    with np.errstate(invalid="ignore"):
+        high = np.maximum(stat, 0.0)
+        p = special.chdtrc(df, high)
+        if boundary:
+            lower = special.chdtrc(df - 1, high) if df > 1 else np.where(high > 0, 0.0, 1.0)
+            p = np.where(np.isnan(stat), np.nan, 0.5 * (p + lower))
     return LikelihoodRatio(smaller.formula, larger.formula, stat, df, p, boundary)
 
 
 def _parameters(fit: GroupFit) -> int:
-    return next(int(part.n_parameters) for part in fit.pieces.parts if part is not None)
+    if isinstance(fit, MixedFit):
+        return next(int(part.n_parameters) for part in fit.pieces.parts if part is not None)
+    return fit.design.matrix.shape[1] + 1
+
+
+def _coefficients(fit: GroupFit) -> int:
+    """Count the random coefficients that have a variance of their own."""
+    return sum(len(block.names) for block in fit.design.random)
+
+
+def _deviance(smaller: GroupFit, larger: MixedFit) -> Floats:
+    """Return the smaller model's deviance as the larger counts it."""
+    if isinstance(smaller, MixedFit):
+        return smaller.deviance
+    out = np.full(smaller.n_voxels, np.nan)
+    for pattern, part in zip(smaller.pieces.patterns, smaller.pieces.parts, strict=True):
+        if part is None:
+            continue
+        X = smaller.design.matrix[pattern.rows]
+        n, P = X.shape
+        N = n - larger.options["reml"] * P
+        with np.errstate(divide="ignore"):
+            value = N * (1.0 + np.log(2.0 * np.pi * part.scale * (n - P) / N))
+        if larger.options["reml"]:
+            value = value + np.linalg.slogdet(X.T @ X)[1]
+        out[pattern.voxels] = value
+    return out
 
 
 def _check(smaller: GroupFit, larger: GroupFit) -> None:
     """Require two mixed models of the same maps, the columns of one within the other's."""
-    for fit in (smaller, larger):
-        if fit.model != "lmer":
-            raise DataError(f"anova compares fits by lmer; one is by {fit.model}")
+    if not isinstance(larger, MixedFit):
+        raise DataError(f"anova compares fits by lmer; the second is by {larger.model}")
+    plain = (
+        smaller.options.get("cov_type") == "nonrobust" and smaller.options.get("weights") is None
+    )
+    if not isinstance(smaller, MixedFit) and not (smaller.model == "lm" and plain):
+        raise DataError(
+            f"anova compares fits by lmer, or by ordinary lm; one is by {smaller.model}"
+        )
     if smaller.maps is not larger.maps:
         raise DataError("the fits are of different Maps; fit both models to the same Maps")
     X, Z = smaller.design.matrix, larger.design.matrix

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.analysis.groupdesign import group_design
-from voxlm.analysis.groupfit import GroupFit
+from voxlm.analysis.mixedfit import MixedFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
 from voxlm.design.columns import Design, RandomBlock
 from voxlm.errors import DataError, DesignError
 from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.intercept import InterceptEstimate, fit_intercept
-from voxlm.models.kenward import kenward_roger
 from voxlm.models.mixed import MixedEstimate, fit_mixed
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import fit_pieces
+from voxlm.models.surface import Tests
 from voxlm.models.terms import RandomTerm, lay_out, varies
 
 Floats = NDArray[np.float64]
@@ -31,7 +32,8 @@ def lmer(
     *,
     reml: bool = True,
     df: Literal["satterthwaite", "kenward-roger"] = "satterthwaite",
-) -> GroupFit:
+    cov: Literal["gls", "hessian"] = "gls",
+) -> MixedFit:
     """Fit a mixed model at every voxel.
 
     Parameters
@@ -39,28 +41,30 @@ def lmer(
     formula : str
         With random terms as in lme4: ``"effect ~ group * age + (1 | subject)"``,
         ``(1 + time | subject)``, ``(time || subject)``, ``(1 | site/subject)``,
-        ``(1 | subject) + (1 | item)``. Slopes may vary over one factor.
+        ``(1 + time | subject) + (1 + time | item)``.
     maps : Maps
         One row a map.
     reml : bool
         Restricted likelihood, or likelihood.
     df : {"satterthwaite", "kenward-roger"}
-        Degrees of freedom of tests; Kenward and Roger's, which adjust the covariance too, are for
-        one random intercept by REML.
+        Degrees of freedom of tests; Kenward and Roger's, which adjust the covariance too, go with
+        REML.
+    cov : {"gls", "hessian"}
+        Covariance of the fixed effects: that of generalised least squares, as in lme4, or of the
+        joint observed information, which is a little larger, as in statsmodels' MixedLM.
 
     Returns
     -------
-    GroupFit
+    MixedFit
 
     Raises
     ------
     FormulaError
         The formula cannot be read, or names what the table does not have.
     DataError
-        Kenward and Roger's tests of another model.
+        Kenward and Roger's tests by ML, or of ``cov="hessian"``.
     DesignError
-        No random term, groups that tell nothing, slopes in two factors, columns that are not
-        independent.
+        No random term, groups that tell nothing, columns that are not independent.
 
     Notes
     -----
@@ -84,20 +88,29 @@ def lmer(
     for block in design.random:
         _check_groups(block, maps.n_maps)
     one = len(design.random) == 1 and design.random[0].names == ("Intercept",)
+    tests = read_tests(df, cov, reml)
+    fit = _intercept(design, reml, tests) if one else _several(design, reml, tests)
+    pieces = fit_pieces(maps.values, design.matrix, fit)
+    return MixedFit("lmer", design, maps, pieces, {"reml": reml, "df": df, "cov": cov})
+
+
+def read_tests(df: str, cov: str, reml: bool) -> Tests:
+    """Read how contrasts are to be tested."""
     if df not in ("satterthwaite", "kenward-roger"):
         raise DataError(f"df must be 'satterthwaite' or 'kenward-roger', got {df!r}")
-    adjusted = df == "kenward-roger"
-    if adjusted and not (one and reml):
-        raise DataError("df='kenward-roger' is for one random intercept, by REML")
-    fit = _intercept(design, reml, adjusted) if one else _several(design, reml)
-    pieces = fit_pieces(maps.values, design.matrix, fit)
-    return GroupFit("lmer", design, maps, pieces, {"reml": reml, "df": df})
+    if cov not in ("gls", "hessian"):
+        raise DataError(f"cov must be 'gls' or 'hessian', got {cov!r}")
+    if df == "kenward-roger":
+        if not reml or cov == "hessian":
+            raise DataError("df='kenward-roger' adjusts the GLS covariance of a fit by REML")
+        return "kenward-roger"
+    return "hessian" if cov == "hessian" else "satterthwaite"
 
 
 Fitter = Callable[[Pattern, NDArray[Any]], Any]
 
 
-def _intercept(design: Design, reml: bool, adjusted: bool) -> Fitter:
+def _intercept(design: Design, reml: bool, tests: Tests) -> Fitter:
     """Fit one random intercept: exactly, along one dimension."""
     block = design.random[0]
 
@@ -108,13 +121,12 @@ def _intercept(design: Design, reml: bool, adjusted: bool) -> Fitter:
             if pattern.rows.all():
                 raise DesignError(_told_apart(block.group))
             return None
-        found = fit_intercept(basis, data, reml)
-        return kenward_roger(found) if adjusted else found
+        return replace(fit_intercept(basis, data, reml), tests=tests)
 
     return fit
 
 
-def _several(design: Design, reml: bool) -> Fitter:
+def _several(design: Design, reml: bool, tests: Tests) -> Fitter:
     """Fit slopes, nested and crossed factors."""
     terms = [RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text) for b in design.random]
     _check_terms(design.matrix, terms)
@@ -124,7 +136,7 @@ def _several(design: Design, reml: bool) -> Fitter:
         some = [t.rows(pattern.rows) for t in terms]
         if not pattern.rows.all() and not all(varies(X, term) for term in some):
             return None
-        return fit_mixed(lay_out(X, some), data, reml)
+        return replace(fit_mixed(lay_out(X, some), data, reml, some), tests=tests)
 
     return fit
 

@@ -23,6 +23,7 @@ from voxlm.analysis.groupsummary import describe_group
 from voxlm.analysis.groupvoxel import compare_group, refit_voxel, write_r
 from voxlm.analysis.savegroup import save_group
 from voxlm.analysis.spec import ContrastSpec
+from voxlm.analysis.termtests import TermTests, test_terms
 from voxlm.bids.maps import Maps
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import hypothesis
@@ -38,7 +39,18 @@ pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 
-MIXED = ("sigma", "theta", "components", "icc", "deviance", "aic", "bic", "singular")
+MIXED: tuple[str, ...] = (
+    "sigma",
+    "theta",
+    "components",
+    "icc",
+    "rsquared_marginal",
+    "rsquared_conditional",
+    "deviance",
+    "aic",
+    "bic",
+)
+MIXED += ("singular", "converged", "gain", "curvature", "restarts")
 OTHER = {"lmer": MIXED, "meta": ("tau2", "i2", "deviance"), "lm": ("rsquared",), "robust": ()}
 
 
@@ -92,8 +104,9 @@ class GroupFit:
     @cached_property
     def _tests(self) -> tuple[Floats, Floats]:
         """Standard errors and degrees of freedom of every column, each ``(P, V)``."""
-        asked = [self.pieces.test_parts(row[None]) for row in np.eye(len(self.design.columns))]
-        return np.sqrt([cov[0, 0] for _, cov, _ in asked]), np.stack([df for _, _, df in asked])
+        variance, df = self.pieces.each(np.eye(len(self.design.columns)))
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(variance), df
 
     @property
     def bse(self) -> Floats:
@@ -148,14 +161,6 @@ class GroupFit:
     def components(self) -> Floats:
         """Variances of the random coefficients, shape ``(K, V)``, in the order of ``VarCorr``."""
         return self._gather("components")
-
-    @property
-    def icc(self) -> Floats:
-        """Share of the random intercepts' variances in all variance, ``(V,)``."""
-        if any(block.names != ("Intercept",) for block in self.design.random):
-            raise DataError("with slopes the share of a group's variance depends on the covariate")
-        between = self.components.sum(axis=0)
-        return between / (between + self.scale)
 
     @property
     def tau2(self) -> Floats:
@@ -229,6 +234,23 @@ class GroupFit:
         """
         return self._ask(spec, None)
 
+    def anova(self, type: Literal[1, 2, 3] = 3) -> TermTests:
+        """Test every term of the formula by F, at every voxel.
+
+        Parameters
+        ----------
+        type : {3, 2, 1}
+            3: each term beside all others, factors coded to sum to zero, so that main effects are
+            means over the levels of what they interact with. 2: beside all terms that do not
+            contain it. 1: after the terms before it.
+
+        Returns
+        -------
+        TermTests
+            Equal to lmerTest's ``anova(type=)``, and for ``lm`` to statsmodels' ``anova_lm``.
+        """
+        return test_terms(self, type)
+
     def t_test(self, spec: ContrastSpec) -> Contrast:
         """Test one row by t."""
         return self._ask(spec, "t")
@@ -249,61 +271,6 @@ class GroupFit:
         """Return the bounds of the ``1 - alpha`` Wald interval of each column, ``(P, 2, V)``."""
         half = np.stack([t_isf(alpha / 2, df) for df in self.df]) * self.bse
         return np.stack([self.params - half, self.params + half], axis=1)
-
-    def ranef(self) -> dict[str, Floats]:
-        """Return the conditional modes (BLUPs) of the groups, by random term.
-
-        Returns
-        -------
-        dict of str to ndarray, shape (m, V), or (m, q, V) for a term of q coefficients
-            Rows follow ``levels(factor)``; NaN where a group has no map at a voxel.
-        """
-        self._need("lmer", "ranef")
-        found: dict[str, Floats] = {}
-        for k, block in enumerate(self.design.random):
-            out = np.full((len(block.levels), len(block.names), self.n_voxels), np.nan)
-            for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
-                if part is not None:
-                    here = np.unique(block.codes[pattern.rows])
-                    rows = self.maps.values[np.ix_(pattern.rows, pattern.voxels)]
-                    modes = part.modes(rows)
-                    modes = modes[k] if isinstance(modes, list) else modes[:, None]
-                    out[np.ix_(here, np.arange(out.shape[1]), pattern.voxels)] = modes
-            found[block.text] = out[:, 0] if out.shape[1] == 1 else out
-        return found
-
-    def levels(self, factor: str) -> tuple[str, ...]:
-        """Return the groups of a grouping factor, in the order of ``ranef``."""
-        for block in self.design.random:
-            if block.group == factor:
-                return block.levels
-        known = [block.group for block in self.design.random]
-        raise DataError(f"no grouping factor called {factor!r}; {did_you_mean(factor, known)}")
-
-    def VarCorr(self, voxel: int) -> pd.DataFrame:  # noqa: N802
-        """Return the variance components of a voxel: groups, name, variance, sd."""
-        self._need("lmer", "VarCorr")
-        names = [(block.group, name) for block in self.design.random for name in block.names]
-        rows = [
-            (*name, value) for name, value in zip(names, self.components[:, voxel], strict=True)
-        ]
-        rows.append(("Residual", "", self.scale[voxel]))
-        table = pd.DataFrame(rows, columns=["groups", "name", "variance"])
-        return table.assign(sd=np.sqrt(table["variance"]))
-
-    def refit(self, reml: bool) -> GroupFit:
-        """Return the fit by REML or by ML, from the statistics kept: no map is read again."""
-        self._need("lmer", "refit")
-        parts = tuple(None if part is None else part.refit(reml) for part in self.pieces.parts)
-        pieces = Pieces(self.pieces.patterns, parts, self.n_voxels)
-        options = {**self.options, "reml": reml}
-        if not reml:  # Kenward and Roger's adjustment is of REML
-            options["df"] = "satterthwaite"
-        return GroupFit(self.model, self.design, self.maps, pieces, options)
-
-    def _need(self, model: str, what: str) -> None:
-        if self.model != model:
-            raise DataError(f"{what} is for fits by {model}; this is {self.model}")
 
     @property
     def own_maps(self) -> tuple[str, ...]:

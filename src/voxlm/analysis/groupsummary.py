@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from voxlm.analysis.groupfit import GroupFit
+    from voxlm.analysis.mixedfit import MixedFit
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ def describe_group(fit: GroupFit) -> str:
     """Return the summary of a group fit."""
     lines = [KINDS[fit.model].format(_how(fit)), fit.formula, _voxels(fit), ""]
     if fit.model == "lmer":
-        lines += [*_random(fit), ""]
+        lines += [_criterion(cast("MixedFit", fit)), "", *_random(cast("MixedFit", fit)), ""]
     if fit.model == "meta":
         names = [f" {level}" for level in fit.options["levels"]] or [""]
         between = np.atleast_2d(fit.tau2)
@@ -39,7 +40,8 @@ def _how(fit: GroupFit) -> str:
     if fit.model == "lmer":
         by = "REML" if fit.options["reml"] else "maximum likelihood"
         method = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward and Roger"}
-        return f"{by}, t by {method[fit.options['df']]}'s method"
+        errors = "" if fit.options["cov"] == "gls" else ", errors of the joint information"
+        return f"{by}, t by {method[fit.options['df']]}'s method{errors}"
     if fit.model == "meta":
         tests = "t by Knapp and Hartung" if fit.options["knapp_hartung"] else "z"
         return f"{fit.options['method'].upper()}, {tests}"
@@ -64,17 +66,37 @@ def _voxels(fit: GroupFit) -> str:
     return "; ".join(said)
 
 
-def _random(fit: GroupFit) -> list[str]:
-    names = [(b.group, name) for b in fit.design.random for name in b.names]
-    rows = [(g, n.replace("Intercept", "(Intercept)")) for g, n in names] + [("Residual", "")]
-    values = [*fit.components, fit.scale]
-    table = [("Groups", "Name", "Variance", "Std.Dev.", "5 % to 95 % of voxels")]
-    for (group, name), variance in zip(rows, values, strict=True):
-        middle = float(np.nanmedian(variance))
-        table.append((group, name, f"{middle:.4g}", f"{np.sqrt(middle):.4g}", _span(variance)))
-    counts = ", ".join(f"{b.group} {len(b.levels)}" for b in fit.design.random)
-    head = "Random effects, medians over voxels:"
-    return [head, *_aligned(table), f"Maps: {fit.maps.n_maps}, groups: {counts}"]
+def _random(fit: MixedFit) -> list[str]:
+    head = ("Groups", "Name", "Variance", "Std.Dev.", "Corr", "5 % to 95 % of voxels")
+    table: list[Sequence[str]] = [head]
+    for block, cov in zip(fit.design.random, fit.cov_re.values(), strict=True):
+        for a, name in enumerate(block.names):
+            said = _middle(block.group, name, cov[a, a])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                corr = [cov[a, b] / np.sqrt(cov[a, a] * cov[b, b]) for b in range(a)]
+            words = " ".join(f"{np.nanmedian(c):.2f}" for c in corr if np.isfinite(c).any())
+            table.append((*said, words, _span(cov[a, a])))
+    table.append((*_middle("Residual", "", fit.scale), "", _span(fit.scale)))
+    counts = ", ".join(f"{name} {n}" for name, n in _counts(fit).items())
+    head_line = "Random effects, medians over voxels:"
+    return [head_line, *_aligned(table), f"Maps: {fit.maps.n_maps}, groups: {counts}"]
+
+
+def _middle(group: str, name: str, variance: Floats) -> tuple[str, str, str, str]:
+    middle = float(np.nanmedian(variance))
+    words = name.replace("Intercept", "(Intercept)")
+    return group, words, f"{middle:.4g}", f"{np.sqrt(middle):.4g}"
+
+
+def _counts(fit: MixedFit) -> dict[str, int]:
+    return {block.group: len(block.levels) for block in fit.design.random}
+
+
+def _criterion(fit: MixedFit) -> str:
+    """Say the criterion, and what information criteria go with it."""
+    name = "REML criterion" if fit.options["reml"] else "-2 log L"
+    aic, bic = np.nanmedian(fit.aic), np.nanmedian(fit.bic)
+    return f"{name} {np.nanmedian(fit.deviance):.4g}, AIC {aic:.4g}, BIC {bic:.4g} (medians)"
 
 
 def _fixed(fit: GroupFit) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from voxlm.analysis.mixedvoxel import components_of, refit_mixed
 from voxlm.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def refit_voxel(fit: GroupFit, voxel: int) -> Any:
     y = np.asarray(fit.maps.values[pattern.rows, voxel], dtype=np.float64)
     X = pd.DataFrame(fit.design.matrix[pattern.rows], columns=list(fit.design.names))
     if fit.model == "lmer":
-        groups = fit.design.random[0].codes[pattern.rows]
-        model = api.MixedLM(y, X, groups)
-        return model.fit(reml=fit.options["reml"], method=["bfgs", "lbfgs", "cg"])
+        return refit_mixed(fit, pattern.rows, y, X)
     if fit.model == "robust":
         norms = {"huber": api.robust.norms.HuberT(), "bisquare": api.robust.norms.TukeyBiweight()}
         return api.RLM(y, X, M=norms[fit.options["robust"]]).fit()
@@ -99,10 +98,11 @@ def compare_group(fit: GroupFit, n: int, seed: int) -> pd.DataFrame:
 def _pairs(fit: GroupFit, theirs: Any, voxel: int) -> list[tuple[str, Any, Any]]:
     pairs = [("params", fit.params[:, voxel], np.asarray(theirs.params)[: len(fit.params)])]
     if fit.model == "lmer":
+        theirs_all = components_of(fit, theirs)
         return [
             ("params", fit.params[:, voxel], np.asarray(theirs.fe_params)),
             ("scale", fit.scale[voxel], theirs.scale),
-            ("components", fit.components[0, voxel], np.asarray(theirs.cov_re)[0, 0]),
+            ("components", fit.components[:, voxel], theirs_all),
             ("deviance_excess", fit.deviance[voxel], -2.0 * theirs.llf),
         ]
     return [*pairs, ("bse", fit.bse[:, voxel], np.asarray(theirs.bse))]
@@ -118,17 +118,20 @@ def write_r(fit: GroupFit, voxel: int, folder: Path) -> Path:
     frame[response] = np.asarray(fit.maps.values[:, voxel], dtype=np.float64)
     frame.to_csv(folder / "voxel.csv", index=False, float_format="%.17g")
     right = fit.formula.split("~", 1)[1].strip()
+    exact = 'optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10, maxfun = 1e5)'
+    reml = str(fit.options.get("reml")).upper()
     calls = {
-        "lmer": f", REML = {str(fit.options.get('reml')).upper()}",
+        "lmer": f", REML = {reml}, control = lmerControl({exact})",
         "robust": f", psi = psi.{fit.options.get('robust')}",
         "lm": "",
     }
     verb = {"lmer": "lmer", "robust": "rlm", "lm": "lm"}[fit.model]
+    adjusted = fit.options.get("df") == "kenward-roger"
     lines = [
         LIBRARIES[fit.model],
         'maps <- read.csv("voxel.csv", stringsAsFactors = TRUE)',
         f"fit <- {verb}({response} ~ {right}, maps{calls[fit.model]})",
-        "summary(fit)",
+        "summary(fit)" if not adjusted else 'summary(fit, ddf = "Kenward-Roger")',
     ]
     script = folder / "voxel.R"
     script.write_text("\n".join(line for line in lines if line) + "\n")

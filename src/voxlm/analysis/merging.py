@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voxlm.analysis.groupdesign import group_design
 from voxlm.analysis.groupfit import GroupFit
+from voxlm.analysis.mixedfit import MixedFit
 from voxlm.analysis.statistics import solve_statistics, terms_of
 from voxlm.bids.mapfiles import check_space
 from voxlm.bids.maps import Maps
@@ -32,7 +33,7 @@ Floats = NDArray[np.float64]
 SPANS = 1e-8
 
 
-def merge_statistics(fits: Sequence[GroupFit]) -> GroupFit:
+def merge_statistics(fits: Sequence[GroupFit]) -> MixedFit:
     """Merge mixed fits of parts of the rows into the fit of all rows, from their statistics alone.
 
     Parameters
@@ -87,7 +88,7 @@ def merge_statistics(fits: Sequence[GroupFit]) -> GroupFit:
         patterns.append(pattern)
         parts.append(part)
     pieces: Pieces[Any] = Pieces(tuple(patterns), tuple(parts), first.n_voxels)
-    return GroupFit("lmer", design, maps, pieces, dict(first.options))
+    return MixedFit("lmer", design, maps, pieces, dict(first.options))
 
 
 def _check_alike(fits: Sequence[GroupFit]) -> None:

@@ -44,6 +44,12 @@ MEANINGS = {
     "icc": "share of the variance that is between groups",
     "deviance": "minus twice the log likelihood",
     "singular": "1 where a variance component is 0",
+    "converged": "1 where the optimum is certified",
+    "gain": "how far a further step could lower the deviance",
+    "curvature": "least curvature of the deviance at the optimum",
+    "restarts": "how often the search for the optimum began again",
+    "rsquared_marginal": "share of the variance that the fixed effects explain",
+    "rsquared_conditional": "share of the variance that fixed and random effects explain",
     "tau2": "variance between maps beyond their own",
     "i2": "share of the variance that is between maps",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm.analysis.group import read_tests
 from voxlm.analysis.groupdesign import group_design
 from voxlm.analysis.groupfit import GroupFit
+from voxlm.analysis.mixedfit import MixedFit
 from voxlm.bids.maps import Maps
 from voxlm.bids.packing import pack_maps, unpack_maps
 from voxlm.design.columns import Design
@@ -22,7 +24,6 @@ from voxlm.kernels.groupsums import GroupSums
 from voxlm.kernels.randomblocks import BlockSums
 from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.intercept import InterceptEstimate, solve_intercept
-from voxlm.models.kenward import kenward_roger
 from voxlm.models.mixed import MixedEstimate, solve_mixed
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import Pieces
@@ -59,6 +60,7 @@ def save_statistics(fit: GroupFit, path: str | PathLike[str]) -> Path:
         "formula": fit.formula,
         "reml": fit.options["reml"],
         "df": fit.options["df"],
+        "cov": fit.options["cov"],
         "matrix": fit.design.matrix,
         "n_voxels": fit.n_voxels,
         "n_parts": len(fit.pieces.parts),
@@ -76,7 +78,7 @@ def save_statistics(fit: GroupFit, path: str | PathLike[str]) -> Path:
     return target
 
 
-def load_statistics(path: str | PathLike[str], maps: Maps | None = None) -> GroupFit:
+def load_statistics(path: str | PathLike[str], maps: Maps | None = None) -> MixedFit:
     """Read statistics back as a fit: no voxel of a map is read.
 
     Parameters
@@ -121,7 +123,7 @@ def load_statistics(path: str | PathLike[str], maps: Maps | None = None) -> Grou
         raise DataError(f"{path} keeps no table and space: give the maps that were fitted")
     design = group_design(formula, maps)
     _check_same(design, maps, kept)
-    options = {"reml": reml, "df": str(kept["df"])}
+    options = {"reml": reml, "df": str(kept["df"]), "cov": str(kept["cov"])}
     patterns: list[Pattern] = []
     parts: list[Any] = []
     for i in range(int(kept["n_parts"])):
@@ -134,7 +136,7 @@ def load_statistics(path: str | PathLike[str], maps: Maps | None = None) -> Grou
         sums = kind(**{f.name: kept[f"{f.name}{i}"] for f in fields(kind)})
         parts.append(solve_statistics(design, pattern, sums, options))
     pieces: Pieces[Any] = Pieces(tuple(patterns), tuple(parts), int(kept["n_voxels"]))
-    return GroupFit("lmer", design, maps, pieces, options)
+    return MixedFit("lmer", design, maps, pieces, options)
 
 
 def _check_same(design: Design, maps: Maps, kept: dict[str, NDArray[Any]]) -> None:
@@ -167,9 +169,11 @@ def solve_statistics(
 ) -> InterceptEstimate | MixedEstimate:
     """Fit one pattern of maps from its statistics."""
     X = design.matrix[pattern.rows]
+    tests = read_tests(options["df"], options.get("cov", "gls"), options["reml"])
     if isinstance(sums, GroupSums):
         codes = np.unique(design.random[0].codes[pattern.rows], return_inverse=True)[1]
         basis = intercept_basis(X, codes.astype(np.int64))
         found = solve_intercept(basis, sums, options["reml"])
-        return kenward_roger(found) if options["df"] == "kenward-roger" else found
-    return solve_mixed(lay_out(X, terms_of(design, pattern.rows)), sums, options["reml"])
+        return replace(found, tests=tests)
+    terms = terms_of(design, pattern.rows)
+    return replace(solve_mixed(lay_out(X, terms), sums, options["reml"], terms), tests=tests)

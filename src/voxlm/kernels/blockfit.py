@@ -4,8 +4,8 @@
 zero is a smooth minimum, not a wall. A grid that all voxels share finds the valley; derivatives are
 central differences of the evaluations themselves; steps go along the eigenvectors of the Hessian
 with curvatures made positive, and are cut until the deviance falls. A θ that can be zero without
-the deviance rising is zero. What certifies a voxel is measured at the end: the most that any further
-step could gain, and the least curvature; voxels that fail start again from other places.
+the deviance rising is zero. What certifies a voxel is measured at the end: the most that any
+further step could gain, and the least curvature; voxels that fail start again from other places.
 
 Axes: D parameters, V voxels, W lanes.
 """

@@ -5,8 +5,8 @@ Axes: n rows, m groups, V voxels, P columns, Q contrast rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from voxlm.kernels.profile import Curvature, Profile, curvature, profile_ratio
 from voxlm.kernels.randomintercept import InterceptBasis, group_sums
 from voxlm.kernels.shrunk import shrunk_forms, shrunk_step
 from voxlm.kernels.threads import over_blocks
+from voxlm.models.kenward import intercept_pieces, kenward_parts
 from voxlm.models.satterthwaite import joint_df
+from voxlm.models.surface import Point, Tests, observed_share
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +44,9 @@ class InterceptEstimate:
         The variance ratio, and the deviance's parts there.
     step : ndarray, shape (P, V)
         From least squares to GLS in the orthonormal basis.
+    tests : {"satterthwaite", "kenward-roger", "hessian"}
+        How contrasts are tested; ``hessian`` is Satterthwaite's df beside the covariance of the
+        joint observed information.
     """
 
     basis: InterceptBasis
@@ -49,6 +54,7 @@ class InterceptEstimate:
     reml: bool
     profile: Profile
     step: Floats
+    tests: Tests = "satterthwaite"
 
     @property
     def weight(self) -> float:
@@ -131,10 +137,16 @@ class InterceptEstimate:
         return self.test_parts(C)[1]
 
     def test_parts(self, C: Floats) -> tuple[Floats, Floats]:
-        """Return the covariance of ``C b``, ``(Q, Q, V)``, and its degrees of freedom, ``(V,)``.
+        """Return the covariance of ``C b``, ``(Q, Q, V)``, and its degrees of freedom, ``(V,)``."""
+        if self.tests == "kenward-roger":
+            rows, pieces = C @ self.basis.Rinv, partial(intercept_pieces, self.basis)
+            return kenward_parts(rows, self.theta, self.scale, pieces, BLOCK)
+        cov, df = self._satterthwaite(C)
+        return (cov + observed_share(self, C) if self.tests == "hessian" else cov), df
 
-        Notes
-        -----
+    def _satterthwaite(self, C: Floats) -> tuple[Floats, Floats]:
+        """Return GLS covariance and Satterthwaite's degrees of freedom.
+
         The variance of a row is a function of λ and σ²; its own variance comes from the observed
         information about them. With λ exactly 0 only σ² is uncertain, and df is N.
         """
@@ -142,6 +154,71 @@ class InterceptEstimate:
         cov = form * self.scale
         by_ratio, by_scale = slope * self.scale, form
         return cov, joint_df(cov, np.stack([by_ratio, by_scale]), self._single)
+
+    @property
+    def inner_theta(self) -> Floats:
+        """θ, shape ``(1, V)``."""
+        return self.theta
+
+    def point(self, theta: Floats, C: Floats, joint: bool = True) -> Point:
+        """Evaluate at other θ, shape ``(1, V)``."""
+        ratio = theta[0] ** 2
+        rows = C if C.shape[1] == self.basis.n_columns else np.zeros((1, self.basis.n_columns))
+        form = shrunk_forms(self.basis, rows, ratio)[0]
+        d, T, rss0 = _quadratic_terms(self.basis, self.sums)
+        quadratic = rss0 + sum(t / (1.0 + ratio * at) for at, t in zip(d, T, strict=True))
+        dets = []
+        for reml in (False, True):
+            e, counts = _determinant_terms(self.basis, reml)
+            dets.append(sum(c * np.log1p(ratio * at) for at, c in zip(e, counts, strict=True)))
+        step = rows @ self.basis.Rinv @ shrunk_step(self.basis, self.sums, ratio)
+        form = form if joint else np.einsum("qqv->qv", form)
+        return Point(step, form, quadratic, dets[0], dets[1] - dets[0])
+
+    @property
+    def deviations(self) -> list[tuple[NDArray[np.int64], float]]:
+        """For the one random coefficient: its θ, and what to scale it by."""
+        return [(np.zeros(1, dtype=np.int64), 1.0)]
+
+    def select(self, voxels: NDArray[np.int64]) -> InterceptEstimate:
+        """Return the fit of some voxels."""
+        s, f = self.sums, self.profile
+        sums = GroupSums(*(getattr(s, at.name)[..., voxels] for at in fields(s)))
+        profile = Profile(*(getattr(f, at.name)[..., voxels] for at in fields(f)))
+        return replace(self, sums=sums, profile=profile, step=self.step[:, voxels])
+
+    @property
+    def covariances(self) -> list[Floats]:
+        """Variance of the intercept as a matrix, ``[(1, 1, V)]``."""
+        return [self.components[None]]
+
+    @cached_property
+    def _certificate(self) -> tuple[Floats, Floats]:
+        at, N, lam = self._curvature, self.weight, self.ratio
+        relative = at.fall / self.profile.quadratic
+        e, counts = _determinant_terms(self.basis, self.reml)
+        slope = N * relative + sum(c * x / (1.0 + lam * x) for x, c in zip(e, counts, strict=True))
+        bend = N * (at.bend / self.profile.quadratic - relative**2) + at.log_det_bend
+        gradient, curved = lam * slope, lam * (slope + lam * bend)
+        inside = ~self.singular
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gain = np.where(inside, 0.5 * gradient**2 / np.abs(curved), 0.0)
+        return gain, np.where(inside, curved, 2.0 * slope)
+
+    @property
+    def gain(self) -> Floats:
+        """How far Newton's step could still lower the deviance, shape ``(V,)``."""
+        return self._certificate[0]
+
+    @property
+    def curvature(self) -> Floats:
+        """Curvature in log λ; where λ is 0, twice the slope there; shape ``(V,)``."""
+        return self._certificate[1]
+
+    @property
+    def restarts(self) -> NDArray[np.int64]:
+        """None: a grid over all λ finds the valley of the minimum, shape ``(V,)``."""
+        return np.zeros(self.ratio.size, dtype=np.int64)
 
     def _single(self, variance: Floats, steep: Floats) -> Floats:
         """Return 2 f² / Var(f) for a variance f with its slopes in λ and σ²."""
@@ -185,7 +262,12 @@ class InterceptEstimate:
 
     def refit(self, reml: bool) -> InterceptEstimate:
         """Return the REML or ML fit, from the statistics kept."""
-        return self if reml == self.reml else solve_intercept(self.basis, self.sums, reml)
+        if reml == self.reml:
+            return self
+        found = solve_intercept(self.basis, self.sums, reml)
+        # Kenward and Roger's adjustment is of REML
+        kept = self.tests if self.tests == "hessian" else "satterthwaite"
+        return replace(found, tests=kept)
 
 
 def basis_sizes(basis: InterceptBasis) -> Floats:

@@ -1,9 +1,11 @@
-r"""Kenward and Roger's covariance and degrees of freedom for a random intercept.
+r"""Kenward and Roger's covariance and degrees of freedom.
 
-With ``κ = 1 / (1 + λ n)`` for a group of size n, every product that the method needs is a sum over
-group sizes of powers of κ times ``S_k'S_k``: no n × n matrix, and nothing of the data.
+What the method needs of a model, at ``V = σ² H``: ``Φ = (X'H⁻¹X)⁻¹``, ``P_r = -X'H⁻¹G_rH⁻¹X`` and
+``Q_rs = X'H⁻¹G_rH⁻¹G_sH⁻¹X`` for every variance parameter, ``G_r = ∂V/∂σ_r``, and the traces of
+``H⁻¹G_rH⁻¹G_s``. A random intercept has them as sums over group sizes of powers of
+``κ = 1 / (1 + λ n)`` times ``S_k'S_k``: no n × n matrix, and nothing of the data.
 
-Axes: V voxels, P columns, Q contrast rows.
+Axes: V voxels, P columns, Q contrast rows, r and s variance parameters.
 
 References
 ----------
@@ -12,67 +14,108 @@ Kenward & Roger (1997), Biometrics 53:983.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.kernels.randomintercept import InterceptBasis
-from voxlm.models.intercept import InterceptEstimate, solve_intercept
 
 Floats = NDArray[np.float64]
 
 BLOCK = 4096
 
 
-@dataclass(frozen=True, eq=False)
-class KenwardEstimate(InterceptEstimate):
-    """A random-intercept fit by REML whose tests are Kenward and Roger's."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """What the method needs of some voxels at σ² = 1, voxels first.
 
-    def test_parts(self, C: Floats) -> tuple[Floats, Floats]:
-        """Return the adjusted covariance of ``C b``, ``(Q, Q, V)``, and the df of its test.
+    Parameters
+    ----------
+    phi : ndarray, shape (V, P, P)
+        Φ, in the orthonormal basis.
+    P : ndarray, shape (r, V, P, P)
+        ``P_r``.
+    Q : ndarray, shape (r, r, V, P, P)
+        ``Q_rs``.
+    traces : ndarray, shape (r, r, V)
+        Of ``H⁻¹G_rH⁻¹G_s``.
+    """
 
-        For several rows the covariance is divided by the method's scale factor, so that the Wald F
-        made of it is the scaled F.
-        """
-        V, Q = self.ratio.size, C.shape[0]
-        cov, df = np.empty((Q, Q, V)), np.empty(V)
-        for start in range(0, V, BLOCK):
-            here = slice(start, start + BLOCK)
-            cov[:, :, here], df[here] = _adjusted(self.basis, C, self.ratio[here])
-        return cov * self.scale, df
-
-    def refit(self, reml: bool) -> InterceptEstimate:
-        """Return the REML fit itself, or the ML fit with Satterthwaite's tests."""
-        return self if reml else solve_intercept(self.basis, self.sums, reml)
-
-
-def kenward_roger(estimate: InterceptEstimate) -> KenwardEstimate:
-    """Return the same fit with Kenward and Roger's tests."""
-    return KenwardEstimate(
-        estimate.basis, estimate.sums, estimate.reml, estimate.profile, estimate.step
-    )
+    phi: Floats
+    P: Floats
+    Q: Floats
+    traces: Floats
 
 
-def _adjusted(basis: InterceptBasis, C: Floats, ratio: Floats) -> tuple[Floats, Floats]:
+def kenward_parts(
+    rows: Floats, theta: Floats, scale: Floats, pieces: Callable[[Floats], Pieces], size: int
+) -> tuple[Floats, Floats]:
+    """Return the adjusted covariance of ``C b``, ``(Q, Q, V)``, and the df of its test, ``(V,)``.
+
+    For several rows the covariance is divided by the method's scale factor, so that the Wald F
+    made of it is the scaled F.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (Q, P)
+        ``C R⁻¹``: contrast rows in the orthonormal basis.
+    theta : ndarray, shape (D, V)
+        Where the voxels are; NaN where there is no fit.
+    scale : ndarray, shape (V,)
+        σ².
+    pieces : callable
+        Gives the pieces of some θ.
+    size : int
+        Voxels worked on at a time.
+    """
+    V, Q = theta.shape[1], rows.shape[0]
+    cov, df = np.full((Q, Q, V), np.nan), np.full(V, np.nan)
+    good = np.flatnonzero(np.isfinite(theta).all(axis=0))
+    for start in range(0, good.size, size):
+        here = good[start : start + size]
+        cov[:, :, here], df[here] = _adjusted(rows, pieces(theta[:, here]))
+    return cov * scale, df
+
+
+def _adjusted(rows: Floats, pieces: Pieces) -> tuple[Floats, Floats]:
     """Return adjusted covariance over σ², divided by the scale factor, and df, of some voxels."""
-    lost = ~np.isfinite(ratio)
-    phi, P, U, W = _pieces(basis, np.where(lost, 1.0, ratio))
-    rows = C @ basis.Rinv
-    right = phi @ rows.T
+    U, W = _weights(pieces)
+    right = pieces.phi @ rows.T
     plain = rows @ right
     full = plain + 2.0 * np.swapaxes(right, 1, 2) @ U @ right
     inverse = np.linalg.inv(plain)
-    M = [np.swapaxes(right, 1, 2) @ part @ right @ inverse for part in P]
+    M = [np.swapaxes(right, 1, 2) @ part @ right @ inverse for part in pieces.P]
     traces = [np.einsum("vqq->v", m) for m in M]
-    A1, A2 = np.zeros(ratio.size), np.zeros(ratio.size)
-    for r in range(2):
-        for s in range(2):
+    A1, A2 = np.zeros(len(plain)), np.zeros(len(plain))
+    for r in range(len(M)):
+        for s in range(len(M)):
             A1 += W[:, r, s] * traces[r] * traces[s]
             A2 += W[:, r, s] * np.einsum("vqr,vrq->v", M[r], M[s])
     df, factor = _match(A1, A2, rows.shape[0])
     cov = np.moveaxis(full / factor[:, None, None], 0, 2)
-    return np.where(lost, np.nan, cov), np.where(lost, np.nan, df)
+    return np.asarray(cov), df
+
+
+def _weights(pieces: Pieces) -> tuple[Floats, Floats]:
+    """Return the sum of ``W_rs (Q_rs - P_r Φ P_s)``, and W, the inverse information times 2."""
+    phi, P, Q = pieces.phi, pieces.P, pieces.Q
+    count = len(P)
+    information = np.empty((len(phi), count, count))
+    for r in range(count):
+        for s in range(count):
+            information[:, r, s] = (
+                pieces.traces[r, s]
+                - 2.0 * np.einsum("vij,vji->v", phi, Q[r, s])
+                + np.einsum("vij,vji->v", phi @ P[r], phi @ P[s])
+            )
+    W: Floats = np.asarray(2.0 * np.linalg.inv(information), dtype=np.float64)
+    U = np.zeros_like(phi)
+    for r in range(count):
+        for s in range(count):
+            U += W[:, r, s, None, None] * (Q[r, s] - P[r] @ phi @ P[s])
+    return U, W
 
 
 def _match(A1: Floats, A2: Floats, q: int) -> tuple[Floats, Floats]:
@@ -90,32 +133,25 @@ def _match(A1: Floats, A2: Floats, q: int) -> tuple[Floats, Floats]:
     return df, df / (mean * (df - 2.0))
 
 
-def _pieces(basis: InterceptBasis, ratio: Floats) -> tuple[Floats, list[Floats], Floats, Floats]:
-    """Return Φ, the P_r, the sum of W_rs (Q_rs - P_r Φ P_s), and W, voxels first, at σ² = 1."""
+def intercept_pieces(basis: InterceptBasis, theta: Floats) -> Pieces:
+    """Return the pieces of a random intercept at θ, shape ``(1, V)``."""
     n, m = basis.sizes, basis.members
-    k = 1.0 / (1.0 + np.outer(ratio, n))
+    k = 1.0 / (1.0 + np.outer(theta[0] ** 2, n))
     eye = np.eye(basis.n_columns)
 
     def total(weights: Floats) -> Floats:
         return np.einsum("vk,kij->vij", weights, basis.gram, optimize=True)
 
     phi = np.linalg.inv(eye - total((1.0 - k) / n))
-    P = [-total(k**2), -(eye - total((1.0 - k**2) / n))]
+    P = np.stack([-total(k**2), -(eye - total((1.0 - k**2) / n))])
     cross = total(k**3)
-    Q = [[total(n * k**3), cross], [cross, eye - total((1.0 - k**3) / n)]]
-    traces = [
-        [(n * k) ** 2 @ m, (n * k**2) @ m],
-        [(n * k**2) @ m, basis.n_rows - basis.n_groups + k**2 @ m],
-    ]
-    information = np.empty((ratio.size, 2, 2))
-    inner = [[Q[r][s] - P[r] @ phi @ P[s] for s in range(2)] for r in range(2)]
-    for r in range(2):
-        for s in range(2):
-            information[:, r, s] = (
-                traces[r][s]
-                - 2.0 * np.einsum("vij,vji->v", phi, Q[r][s])
-                + np.einsum("vij,vji->v", phi @ P[r], phi @ P[s])
-            )
-    W = 2.0 * np.linalg.inv(information)
-    U = sum(W[:, r, s, None, None] * inner[r][s] for r in range(2) for s in range(2))
-    return np.asarray(phi), P, np.asarray(U), np.asarray(W)
+    Q = np.stack(
+        [
+            np.stack([total(n * k**3), cross]),
+            np.stack([cross, eye - total((1.0 - k**3) / n)]),
+        ]
+    )
+    both = (n * k**2) @ m
+    rest = basis.n_rows - basis.n_groups + k**2 @ m
+    traces = np.stack([np.stack([(n * k) ** 2 @ m, both]), np.stack([both, rest])])
+    return Pieces(np.asarray(phi), P, Q, traces)

@@ -5,8 +5,9 @@ Axes: n rows, V voxels, P columns, Q contrast rows, D parameters θ, K variance 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from voxlm.kernels.blockfit import BlockFit, fit_blocks
 from voxlm.kernels.blockforms import BlockForms, block_forms
 from voxlm.kernels.randomblocks import BlockSums, reduce_blocks
+from voxlm.models.kenward import kenward_parts
+from voxlm.models.kenwardterms import BLOCK, term_basis, term_pieces
 from voxlm.models.satterthwaite import joint_df
-from voxlm.models.surface import Point, around, slope, uncertainty
-from voxlm.models.terms import Layout
+from voxlm.models.surface import Point, Tests, around, observed_share, slope, uncertainty
+from voxlm.models.terms import Layout, RandomTerm, triangle
 
 Floats = NDArray[np.float64]
 
@@ -38,12 +41,18 @@ class MixedEstimate:
         Restricted likelihood, or likelihood.
     fit : BlockFit
         The optimum.
+    terms : tuple of RandomTerm
+        The random terms as they were given.
+    tests : {"satterthwaite", "kenward-roger", "hessian"}
+        As for :class:`voxlm.models.intercept.InterceptEstimate`.
     """
 
     layout: Layout
     sums: BlockSums
     reml: bool
     fit: BlockFit
+    terms: tuple[RandomTerm, ...] = ()
+    tests: Tests = "satterthwaite"
 
     @property
     def weight(self) -> float:
@@ -119,6 +128,21 @@ class MixedEstimate:
         return float(n - P)
 
     @property
+    def gain(self) -> Floats:
+        """How far Newton's step could still lower the deviance, shape ``(V,)``."""
+        return self.fit.gain
+
+    @property
+    def curvature(self) -> Floats:
+        """Least eigenvalue of the Hessian in θ over the largest, shape ``(V,)``."""
+        return self.fit.curvature
+
+    @property
+    def restarts(self) -> NDArray[np.int64]:
+        """How often the search began again elsewhere, shape ``(V,)``."""
+        return self.fit.restarts
+
+    @property
     def converged(self) -> NDArray[np.bool_]:
         """Whether the optimum was reached, shape ``(V,)``."""
         return self.fit.converged
@@ -140,6 +164,24 @@ class MixedEstimate:
         T = blocks.links.shape[0]
         effect = self._rows(C) @ blocks.Rinv @ found.solution[T:]
         return Point(effect, found.form, found.quadratic, found.random_det, found.fixed_det)
+
+    @property
+    def deviations(self) -> list[tuple[NDArray[np.int64], float]]:
+        """For every random coefficient: the θ of its row of Λ, and what to scale their norm by."""
+        found = []
+        for k, places in enumerate(self.layout.theta):
+            row = self.layout.places(k)[0]
+            for a in range(self.layout.widths[k]):
+                found.append((places[row == a], float(self.layout.scale[places[row == a][0]])))
+        return found
+
+    def select(self, voxels: NDArray[np.int64]) -> MixedEstimate:
+        """Return the fit of some voxels."""
+        s, f = self.sums, self.fit
+        sums = BlockSums(*(getattr(s, at.name)[..., voxels] for at in fields(s)))
+        return replace(
+            self, sums=sums, fit=BlockFit(*(getattr(f, at.name)[..., voxels] for at in fields(f)))
+        )
 
     def _rows(self, C: Floats) -> Floats:
         """Let a row of one zero stand for no contrast at all."""
@@ -164,14 +206,34 @@ class MixedEstimate:
         return np.sqrt(form * self.scale)
 
     def test_parts(self, C: Floats) -> tuple[Floats, Floats]:
-        """Return the covariance of ``C b``, ``(Q, Q, V)``, and Satterthwaite's df, ``(V,)``."""
+        """Return the covariance of ``C b``, ``(Q, Q, V)``, and its degrees of freedom, ``(V,)``."""
+        if self.tests == "kenward-roger":
+            return self._kenward(C)
+        cov, df = self._satterthwaite(C)
+        return (cov + observed_share(self, C) if self.tests == "hessian" else cov), df
+
+    def _satterthwaite(self, C: Floats) -> tuple[Floats, Floats]:
         form = self._forms(self.fit.theta, C).form
         steep = [slope([p.form for p in four]) * self.scale for four in around(self, C)]
         cov = form * self.scale
         return cov, joint_df(cov, np.stack([*steep, form]), self._single)
 
+    def _kenward(self, C: Floats) -> tuple[Floats, Floats]:
+        """Return Kenward and Roger's covariance and degrees of freedom."""
+        basis = term_basis(self.layout, self.terms)
+        parts = [
+            cov[a, b]
+            for cov, width in zip(self.covariances, self.layout.widths, strict=True)
+            for b, a in triangle(width)
+        ]
+        sigma, rows = np.stack(parts) / self.scale, C @ self.layout.blocks.Rinv
+        return kenward_parts(rows, sigma, self.scale, partial(term_pieces, basis), BLOCK)
+
     def each(self, C: Floats) -> tuple[Floats, Floats]:
         """Return the variance of every row of ``C b`` and its df, each ``(Q, V)``."""
+        if self.tests != "satterthwaite":
+            asked = [self.test_parts(row[None]) for row in C]
+            return np.stack([cov[0, 0] for cov, _ in asked]), np.stack([df for _, df in asked])
         form = self._forms(self.fit.theta, C, False).form
         along = around(self, C, False)
         steep = [slope([p.form for p in four]) * self.scale for four in along]
@@ -229,10 +291,17 @@ class MixedEstimate:
 
     def refit(self, reml: bool) -> MixedEstimate:
         """Return the REML or ML fit, from the statistics kept."""
-        return self if reml == self.reml else solve_mixed(self.layout, self.sums, reml)
+        if reml == self.reml:
+            return self
+        found = solve_mixed(self.layout, self.sums, reml, self.terms)
+        # Kenward and Roger's adjustment is of REML
+        kept = self.tests if self.tests == "hessian" else "satterthwaite"
+        return replace(found, tests=kept)
 
 
-def fit_mixed(layout: Layout, data: NDArray[Any], reml: bool = True) -> MixedEstimate:
+def fit_mixed(
+    layout: Layout, data: NDArray[Any], reml: bool = True, terms: Sequence[RandomTerm] = ()
+) -> MixedEstimate:
     """Fit several random terms at every voxel.
 
     Parameters
@@ -243,6 +312,8 @@ def fit_mixed(layout: Layout, data: NDArray[Any], reml: bool = True) -> MixedEst
         Maps.
     reml : bool
         Restricted likelihood, or likelihood.
+    terms : sequence of RandomTerm
+        The terms, for Kenward and Roger's tests.
 
     Returns
     -------
@@ -252,10 +323,12 @@ def fit_mixed(layout: Layout, data: NDArray[Any], reml: bool = True) -> MixedEst
     -----
     Equal to ``lme4::lmer`` at its optimum.
     """
-    return solve_mixed(layout, reduce_blocks(layout.blocks, data), reml)
+    return solve_mixed(layout, reduce_blocks(layout.blocks, data), reml, terms)
 
 
-def solve_mixed(layout: Layout, sums: BlockSums, reml: bool) -> MixedEstimate:
+def solve_mixed(
+    layout: Layout, sums: BlockSums, reml: bool, terms: Sequence[RandomTerm] = ()
+) -> MixedEstimate:
     """Fit several random terms from statistics kept."""
     n = layout.blocks.X.shape[0]
     level = sums.shift
@@ -265,4 +338,4 @@ def solve_mixed(layout: Layout, sums: BlockSums, reml: bool) -> MixedEstimate:
         floor = ROUNDING**2 * (n * level**2 + sums.spread)
         rss = np.where(sums.rss <= floor, np.nan, sums.rss)
     known = BlockSums(sums.start, sums.inner, sums.outer, rss, sums.spread, sums.shift)
-    return MixedEstimate(layout, known, reml, fit_blocks(layout.blocks, known, reml))
+    return MixedEstimate(layout, known, reml, fit_blocks(layout.blocks, known, reml), tuple(terms))

@@ -144,6 +144,33 @@ class Pieces(Generic[PartT]):
                 cov[:, :, at], df[at] = part.test_parts(C)
         return effect, cov, df
 
+    def each(self, C: Floats) -> tuple[Floats, Floats]:
+        """Return the variance of every row of ``C b`` and the df of its t, each ``(Q, V)``."""
+        out = np.full((2, C.shape[0], self.n_voxels), np.nan)
+        for pattern, part in zip(self.patterns, self.parts, strict=True):
+            if part is None:
+                continue
+            if hasattr(part, "each"):
+                found = part.each(C)
+            else:
+                asked = [part.test_parts(row[None]) for row in C]
+                size = pattern.voxels.size
+                dfs = [np.broadcast_to(df, size) for _, df in asked]
+                found = np.stack([cov[0, 0] for cov, _ in asked]), np.stack(dfs)
+            out[0][:, pattern.voxels], out[1][:, pattern.voxels] = found
+        return out[0], out[1]
+
+    def select(self, voxels: NDArray[np.int64]) -> Pieces[PartT]:
+        """Return the fits of some voxels, in their order; parts have to offer ``select``."""
+        found, parts = [], []
+        for pattern, part in zip(self.patterns, self.parts, strict=True):
+            places = np.flatnonzero(np.isin(voxels, pattern.voxels))
+            if places.size and part is not None:
+                inside = np.searchsorted(pattern.voxels, voxels[places])
+                found.append(Pattern(pattern.rows, places))
+                parts.append(part.select(inside))  # type: ignore[attr-defined]
+        return Pieces(tuple(found), tuple(parts), voxels.size)
+
 
 def fit_pieces(
     data: NDArray[Any],

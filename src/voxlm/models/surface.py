@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+Tests = Literal["satterthwaite", "kenward-roger", "hessian"]
 
 STEP = 4e-3
 
@@ -142,3 +144,16 @@ def _mixed(surface: Surface, k: int, j: int, along: list[list[Point]], at: Point
                 total = total - _value(surface, p)
         found.append(total / (2.0 * h * h))
     return (4.0 * found[0] - found[1]) / 3.0
+
+
+def observed_share(surface: Surface, C: Floats) -> Floats:
+    """Return what the joint observed information adds to the GLS covariance, ``(Q, Q, V)``.
+
+    It is the uncertainty of θ carried over to ``C b``; statsmodels' MixedLM reports the sum. A θ
+    of zero adds nothing.
+    """
+    along = around(surface, C, False)
+    D = surface.inner_theta.shape[0]
+    steep = np.stack([slope([p.effect for p in four]) for four in along])
+    spread = uncertainty(surface, along)[:D, :D]
+    return np.asarray(np.einsum("dqv,dev,erv->qrv", steep, spread, steep, optimize=True))

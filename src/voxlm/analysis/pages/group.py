@@ -116,7 +116,7 @@ def _components(fit: GroupFit) -> Iterator[tuple[str, Any]]:
         for (group, name), values in zip(names, fit.components, strict=True):
             yield f"variance of {name} over {group}", values
         if all(block.names == ("Intercept",) for block in fit.design.random):
-            yield "share between groups (ICC)", fit.icc
+            yield "share between groups (ICC)", fit.values("icc")
     if fit.model == "meta":
         yield "variance between maps (τ²)", fit.tau2
         yield "share between maps (I²)", fit.i2

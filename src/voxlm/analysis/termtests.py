@@ -1,0 +1,190 @@
+"""An F test of every term of a group formula, at every voxel.
+
+Axes: V voxels, P columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.linalg import qr
+
+from voxlm.contrasts.hypothesis import Hypothesis
+from voxlm.design.table import fixed
+from voxlm.errors import DataError, did_you_mean
+from voxlm.formula.factors import Factor
+from voxlm.formula.schema import bare
+from voxlm.kernels.rank import rank
+
+if TYPE_CHECKING:
+    from voxlm.analysis.contrast import Contrast
+    from voxlm.analysis.groupfit import GroupFit
+
+Floats = NDArray[np.float64]
+
+SMALL = 1e-10  # a weight that is rounding against the largest of its row
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TermTests:
+    """An F test of every term, at every voxel.
+
+    Parameters
+    ----------
+    type : int
+        1, 2 or 3.
+    tests : mapping of str to Contrast
+        By term, in the order of the formula; ``tests["age"]`` has ``F p df df_num``, its image, and
+        corrections.
+    """
+
+    type: int
+    tests: Mapping[str, Contrast]
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms, in the order of the formula."""
+        return tuple(self.tests)
+
+    def __getitem__(self, term: str) -> Contrast:
+        if term not in self.tests:
+            raise DataError(f"no term called {term!r}; {did_you_mean(term, self.terms)}")
+        return self.tests[term]
+
+    @property
+    def F(self) -> Floats:  # noqa: N802
+        """F of every term, shape ``(terms, V)``."""
+        return np.stack([test.F for test in self.tests.values()])
+
+    @property
+    def p(self) -> Floats:
+        """P of every term, shape ``(terms, V)``."""
+        return np.stack([test.p for test in self.tests.values()])
+
+    def tidy(self, where: Any) -> pd.DataFrame:
+        """Return a long table of some voxels: one row a voxel and term.
+
+        Parameters
+        ----------
+        where : int, or array of bool or int
+            A voxel, or a region.
+
+        Returns
+        -------
+        DataFrame
+            ``voxel term df_num df F p_value``.
+        """
+        rows = []
+        for name, test in self.tests.items():
+            df = np.broadcast_to(test.df, test.F.shape)
+            for voxel in np.atleast_1d(np.arange(test.F.size)[where]):
+                rows.append((voxel, name, test.df_num, df[voxel], test.F[voxel], test.p[voxel]))
+        names = ["voxel", "term", "df_num", "df", "F", "p_value"]
+        return pd.DataFrame(rows, columns=names).sort_values("voxel", kind="stable")
+
+    def __repr__(self) -> str:
+        lines = [f"Type {'I' * self.type} tests of terms, medians over voxels"]
+        width = max(map(len, self.terms))
+        lines.append(f"{'':{width}}  NumDF    DenDF   F value  p < 0.05")
+        for name, test in self.tests.items():
+            share = 100.0 * float(np.mean(test.p[np.isfinite(test.p)] < 0.05))
+            lines.append(
+                f"{name:{width}}  {test.df_num:5d}  {np.nanmedian(test.df):7.1f}  "
+                f"{np.nanmedian(test.F):8.3f}  {share:.1f} % of voxels"
+            )
+        return "\n".join(lines)
+
+
+def test_terms(fit: GroupFit, kind: int) -> TermTests:
+    """Test every term of a fit's formula.
+
+    Parameters
+    ----------
+    fit : GroupFit
+        By :func:`voxlm.lmer`, or :func:`voxlm.lm` over maps.
+    kind : {1, 2, 3}
+        Type of test.
+
+    Returns
+    -------
+    TermTests
+
+    Raises
+    ------
+    DataError
+        Another type, a formula of a constant alone, columns that depend on each other.
+    """
+    if kind not in (1, 2, 3):
+        raise DataError(f"tests of terms are of type 1, 2 or 3, got {kind!r}")
+    design = fit.design
+    if not design.meaning.meaning.terms:
+        raise DataError("the formula has a constant alone: there is no term to test")
+    if rank(design.matrix) < len(design.columns):
+        raise DataError("the columns depend on each other: ask contrasts that can be estimated")
+    rows = _marginal(fit) if kind == 3 else _sequential(fit, kind)
+    tests = {}
+    for name, C in rows.items():
+        largest = np.abs(C).max(axis=1, keepdims=True)
+        clean = np.where(np.abs(C) > SMALL * largest, C, 0.0)
+        text = f"{name}, type {'I' * kind}"
+        tests[name] = fit.f_test(Hypothesis(clean, np.zeros(len(C)), "F", text, design.names))
+    return TermTests(kind, tests)
+
+
+def _marginal(fit: GroupFit) -> dict[str, Floats]:
+    """Return what each term's coefficients are when every factor is coded to sum to zero."""
+    coding = fit.design.meaning
+    meaning, memory = coding.meaning, dict(coding.memory)
+
+    def zero_sum(factor: Factor) -> Factor:
+        plain = factor.kind == "categorical"
+        return replace(factor, coding="Sum", base=None) if plain else factor
+
+    terms = tuple(tuple(zero_sum(factor) for factor in term) for term in meaning.terms)
+    other = replace(meaning, terms=terms)
+    X = fixed(other, bare(fit.maps.table), memory)
+    turn = np.linalg.pinv(X) @ fit.design.matrix
+    return {name: turn[at] for name, at in _places(other).items()}
+
+
+def _sequential(fit: GroupFit, kind: int) -> dict[str, Floats]:
+    """Return what each term's columns add to those before it, or to all that do not contain it."""
+    meaning, X = fit.design.meaning.meaning, fit.design.matrix
+    places = _places(meaning)
+    names = list(places)
+    constant = np.arange(int(meaning.intercept))
+    found = {}
+    for t, name in enumerate(names):
+        before = [
+            s
+            for s in range(len(names))
+            if (s < t if kind == 1 else s != t and not _inside(meaning.terms[t], meaning.terms[s]))
+        ]
+        first = np.concatenate([constant, *(places[names[s]] for s in before)]).astype(np.int64)
+        last = np.setdiff1d(np.arange(X.shape[1]), np.concatenate([first, places[name]]))
+        order = np.concatenate([first, places[name], last])
+        R = qr(X[:, order], mode="r")[0][: X.shape[1]]
+        C = np.zeros((places[name].size, X.shape[1]))
+        C[:, order] = R[first.size : first.size + places[name].size]
+        found[name] = C
+    return found
+
+
+def _places(meaning: Any) -> dict[str, NDArray[np.int64]]:
+    """Return the columns of each term, by its name."""
+    of = np.array([column.term for column in meaning.columns])
+    return {
+        ":".join(factor.text for factor in term): np.flatnonzero(of == t) + int(meaning.intercept)
+        for t, term in enumerate(meaning.terms)
+    }
+
+
+def _inside(one: tuple[Factor, ...], other: tuple[Factor, ...]) -> bool:
+    """Tell whether a term is contained in another: fewer factors, the same numbers."""
+    numbers = [{f.key for f in term if f.kind == "numeric"} for term in (one, other)]
+    return numbers[0] == numbers[1] and {f.key for f in one} < {f.key for f in other}
