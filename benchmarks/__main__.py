@@ -18,6 +18,7 @@ from benchmarks import (
     rows_formula,
     rows_group,
     rows_inference,
+    rows_mixed,
     rows_processes,
     rows_report,
 )
@@ -25,7 +26,7 @@ from benchmarks.measure import Measured, Row, Settings
 
 ROWS = (*rows_arrays.ROWS[:3], *rows_files.ROWS, *rows_processes.ROWS[:3], rows_arrays.ROWS[3])
 ROWS += (*rows_processes.ROWS[3:], *rows_formula.ROWS, *rows_inference.ROWS, *rows_group.ROWS)
-ROWS += rows_report.ROWS
+ROWS += (*rows_mixed.ROWS, *rows_report.ROWS)
 PACKAGES = ("voxlm", "nilearn", "statsmodels", "numpy", "scipy", "numba", "isal")
 HEADS = ("work", "peer", "ours", "peer's", "ratio", "at least", "aim", "verdict")
 

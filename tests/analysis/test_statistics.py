@@ -43,7 +43,7 @@ def test_kenward_roger_is_kept(tmp_path):
     np.testing.assert_array_equal(again.df, fit.df)
     assert "Satterthwaite" in repr(fit.refit(reml=False))
     with pytest.raises(DataError, match="of a fit by REML"):
-        lmer("~ time + (1 + time | subject)", maps, df="kenward-roger")
+        lmer("~ time + (1 + time | subject)", maps, df="kenward-roger", reml=False)
 
 
 def test_other_maps_are_refused(tmp_path):
