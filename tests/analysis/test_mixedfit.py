@@ -16,7 +16,7 @@ from voxlm.analysis.anova import anova
 from voxlm.analysis.group import lmer
 from voxlm.analysis.lmmaps import lm_maps
 from voxlm.bids.maps import Maps
-from voxlm.errors import DataError, DesignError, FormulaError, VoxlmWarning
+from voxlm.errors import DataError, DesignError, FormulaError
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 from lme4_pinned import MAPS, TABLE, answers
@@ -41,6 +41,8 @@ TERMS = {
 }
 SAID = [name for name in TERMS if name not in ("mixed", "two")]
 FITS = {}
+PINNED = Path(__file__).parents[2] / "validation/lme4/pinned"
+PROFILES = pd.read_csv(PINNED / "profile.csv.gz")
 
 
 def fitted(name, **options):
@@ -113,7 +115,7 @@ def test_terms_are_lmertest(name, kind):
     fit, theirs = lmer(formula, Maps(TABLE, data=MAPS)), answers(name, True)
     found = fit.anova(kind)
     same = np.abs(fit.deviance - theirs("deviance")[0]) < 1e-6
-    inside = same & ~fit.singular & (fit.theta > 0.3).all(axis=0)
+    inside = same & ~fit.singular & (np.abs(fit.theta) > 0.1).all(axis=0)
     assert inside.sum() >= 3
     F, df = theirs(f"anova{kind}_F"), theirs(f"anova{kind}_df")
     np.testing.assert_allclose(found.F[:, inside], F[:, inside], rtol=2e-6)
@@ -122,22 +124,27 @@ def test_terms_are_lmertest(name, kind):
     assert f"Type {'I' * kind} tests" in repr(found)
 
 
-@pytest.mark.parametrize("kind", [1, 2, 3])
-def test_terms_of_least_squares_are_statsmodels(kind):
+def test_terms_of_least_squares_are_statsmodels():
     fit = lm_maps("~ group * time + item", Maps(TABLE, data=MAPS))
-    coded = "y ~ C(group, Sum) * time + C(item, Sum)" if kind == 3 else "y ~ group * time + item"
-    table = TABLE.assign(y=MAPS[:, 4])
-    theirs = sm.stats.anova_lm(ols(coded, table).fit(), typ=kind).drop(index="Residual")
-    theirs = theirs.drop(index="Intercept", errors="ignore")
+    found = fit.anova(3)
+    coded = "y ~ C(group, Sum) * time + C(item, Sum)"
+    theirs = sm.stats.anova_lm(ols(coded, TABLE.assign(y=MAPS[:, 4])).fit(), typ=3)
     theirs.index = [name.replace(", Sum)", "").replace("C(", "") for name in theirs.index]
-    found = fit.anova(kind)
-    if kind == 1:  # R's order of terms: main effects as they are written
-        assert sorted(found.terms) == sorted(theirs.index)
-        second = ols("y ~ group + time + item + group:time", table).fit()
-        theirs = sm.stats.anova_lm(second, typ=1)
     for name in found.terms:
         np.testing.assert_allclose(found[name].F[4], theirs.loc[name, "F"], rtol=1e-8)
         np.testing.assert_allclose(found[name].p[4], theirs.loc[name, "PR(>F)"], rtol=1e-7)
+
+
+def test_sequential_terms_of_least_squares_are_falls_of_the_residual():
+    fit = lm_maps("~ group * time + item", Maps(TABLE, data=MAPS))
+    found, X = fit.anova(1), fit.design.matrix
+    stops = {"group": 2, "time": 3, "item": 10, "group:time": 11}
+    start = 1
+    for name, stop in stops.items():
+        rss = [sm.OLS(MAPS[:, 4], X[:, :k]).fit().ssr for k in (start, stop)]
+        expected = (rss[0] - rss[1]) / (stop - start) / fit.scale[4]
+        np.testing.assert_allclose(found[name].F[4], expected, rtol=1e-8)
+        start = stop
 
 
 def test_term_tests_read_and_refuse():
@@ -182,6 +189,46 @@ def test_profile_bounds_are_where_the_likelihood_says(name):
         rise = least(3, bounds[3, side]) - best
         np.testing.assert_allclose(rise, limit, atol=1e-5)
     assert len(ml.components) == K
+
+
+# Where a variance is zero lme4's splines turn a corner; elsewhere both are exact.
+SPLINE, PROFILE = 1e-2, 1e-6
+
+
+@pytest.mark.parametrize("name", ["intercept", "nested", "apart"])
+def test_profile_bounds_are_lme4(name):
+    fit = fitted(name)
+    asked = {"method": "profile", "voxels": np.arange(6)}
+    fixed, random = fit.conf_int(**asked), fit.conf_int(**asked, of="random")
+    ml, compared = fit.refit(reml=False), 0
+    for v in range(6):
+        part = PROFILES[(PROFILES["model"] == name) & (PROFILES["voxel"] == v)]
+        theirs = part[part["quantity"] == "profile"]["value"].to_numpy()
+        if theirs.size == 0:
+            continue
+        theirs = theirs.reshape(-1, 2)[len(random) :]
+        good = np.isfinite(theirs).all(axis=1)
+        width = np.ptp(fixed[:, :, v], axis=1)
+        gap = np.abs(fixed[:, :, v] - theirs).max(axis=1) / width
+        assert (gap[good] < (SPLINE if ml.singular[v] else PROFILE)).all()
+        compared += good.sum()
+    assert compared >= 10
+
+
+@pytest.mark.parametrize("name", ["intercept", "slope", "nested"])
+def test_equal_to_nlme(name):
+    fit = fitted(name)
+    part = PROFILES[PROFILES["model"] == name]
+    compared = 0
+    for v in np.flatnonzero(~fit.singular):
+        mine = part[part["voxel"] == v].groupby("quantity")["value"].apply(np.array)
+        if "lme_deviance" not in mine or mine["lme_deviance"][0] - fit.deviance[v] > 1e-6:
+            continue  # nlme stopped short
+        assert fit.deviance[v] <= mine["lme_deviance"][0] + 1e-8
+        np.testing.assert_allclose(fit.params[:, v], mine["lme_beta"], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(fit.sigma[v], mine["lme_sigma"][0], rtol=1e-3)
+        compared += 1
+    assert compared >= 4
 
 
 def test_profile_bounds_of_deviations():
@@ -286,13 +333,6 @@ def test_fewer_maps_than_columns():
             "~ x1 + x2 + x3 + (1 | g)",
             Maps(table, data=np.random.default_rng(0).normal(size=(4, 2))),
         )
-
-
-def test_the_same_map_twice_is_warned_of():
-    Y = MAPS.copy()
-    Y[7] = Y[3]
-    with pytest.warns(VoxlmWarning, match="rows 4 and 8 of the table hold the same map"):
-        lmer("~ time + (1 | subject)", Maps(TABLE, data=Y))
 
 
 def test_numbers_that_may_be_labels_are_noted():

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.groupdesign import group_design, warn_same_maps
+from voxlm.analysis.groupdesign import group_design
 from voxlm.analysis.mixedfit import MixedFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
@@ -89,7 +89,6 @@ def lmer(
         _check_groups(block, maps.n_maps)
     one = len(design.random) == 1 and design.random[0].names == ("Intercept",)
     tests = read_tests(df, cov, reml)
-    warn_same_maps(maps)
     fit = _intercept(design, reml, tests) if one else _several(design, reml, tests)
     pieces = fit_pieces(maps.values, design.matrix, fit)
     return MixedFit("lmer", design, maps, pieces, {"reml": reml, "df": df, "cov": cov})

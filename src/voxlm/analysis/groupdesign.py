@@ -5,8 +5,6 @@ Axes: N maps, G groups.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,14 +13,13 @@ from voxlm.bids.maps import Maps
 from voxlm.design.columns import Design
 from voxlm.design.events import rows_text
 from voxlm.design.table import build_table
-from voxlm.errors import DataError, DesignError, VoxlmWarning, did_you_mean
+from voxlm.errors import DataError, DesignError, did_you_mean
 from voxlm.formula import Schema, parse, resolve_group
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import group_freedom
 
 Floats = NDArray[np.float64]
 
-GLANCE = 64  # voxels by which two maps are first told apart
 # Leverages of one add up to a whole number to rounding.
 NO_FREEDOM = 1e-8
 
@@ -45,23 +42,6 @@ def group_design(formula: str, maps: Maps) -> Design:
     frame = maps.table.drop(columns=[name for name in images if name in maps.table])
     meaning = resolve_group(parse(formula), Schema.table(frame))
     return build_table(meaning, frame)
-
-
-def warn_same_maps(maps: Maps) -> None:
-    """Warn of rows that hold the same map: a map that counts twice makes errors too small."""
-    values = maps.values
-    step = max(1, values.shape[1] // GLANCE)
-    seen: dict[bytes, int] = {}
-    for row, some in enumerate(values[:, ::step]):
-        first = seen.setdefault(some.tobytes(), row)
-        if first != row and values[first].tobytes() == values[row].tobytes():
-            warnings.warn(
-                f"rows {first + 1} and {row + 1} of the table hold the same map; each counts as an "
-                f"observation of its own, so leave one out if they are one",
-                VoxlmWarning,
-                stacklevel=3,
-            )
-            return
 
 
 def forbid_random(design: Design, verb: str) -> None:

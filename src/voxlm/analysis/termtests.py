@@ -149,7 +149,12 @@ def _marginal(fit: GroupFit) -> dict[str, Floats]:
     other = replace(meaning, terms=terms)
     X = fixed(other, bare(fit.maps.table), memory)
     turn = np.linalg.pinv(X) @ fit.design.matrix
-    return {name: turn[at] for name, at in _places(other).items()}
+    return {name: _reduced(turn[at], at) for name, at in _places(other).items()}
+
+
+def _reduced(rows: Floats, at: NDArray[np.int64]) -> Floats:
+    """Combine rows so that each asks for one coefficient of its own: the same F, lmerTest's df."""
+    return np.asarray(np.linalg.solve(rows[:, at], rows))
 
 
 def _sequential(fit: GroupFit, kind: int) -> dict[str, Floats]:
@@ -171,7 +176,10 @@ def _sequential(fit: GroupFit, kind: int) -> dict[str, Floats]:
         R = qr(X[:, order], mode="r")[0][: X.shape[1]]
         C = np.zeros((places[name].size, X.shape[1]))
         C[:, order] = R[first.size : first.size + places[name].size]
-        found[name] = C
+        own = places[name]
+        # Rows of the same span, scaled as lmerTest has them, since pooled df depend on that.
+        pivots = C[np.arange(own.size), own][:, None]
+        found[name] = C / pivots if kind == 1 else _reduced(C, own)
     return found
 
 

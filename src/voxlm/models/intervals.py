@@ -31,7 +31,7 @@ STEP = 1e-3
 STEPS, HALVINGS = 60, 8
 SETTLED = 1e-9  # relative gain at which a bound is done
 LARGEST = 0.5  # step of θ at most
-OFF = 0.3  # where the search for the bounds of a standard deviation of zero begins
+OFF = 0.15  # how far beside a θ of zero a second search begins
 
 
 def effect_interval(surface: Surface, row: Floats, rise: float) -> Floats:
@@ -62,7 +62,8 @@ def effect_interval(surface: Surface, row: Floats, rise: float) -> Floats:
 
         return value
 
-    return np.stack([sign * climb(farthest(sign), surface.inner_theta)[1] for sign in (-1.0, 1.0)])
+    best = surface.inner_theta
+    return np.stack([sign * _highest(farthest(sign), best) for sign in (-1.0, 1.0)])
 
 
 def deviation_interval(surface: Surface, ratio: Quantity, zero: Bools, rise: float) -> Floats:
@@ -98,9 +99,9 @@ def deviation_interval(surface: Surface, ratio: Quantity, zero: Bools, rise: flo
         return value
 
     start = best.copy()
-    start[np.ix_(zero, flat)] += OFF * 0.1 if zero.any() else 0.0
-    upper = np.exp(climb(farthest(1.0), start)[1])
-    lower = np.exp(-climb(farthest(-1.0), start)[1])
+    start[np.ix_(zero, flat)] += 0.2 * OFF if zero.any() else 0.0
+    upper = np.exp(_highest(farthest(1.0), start))
+    lower = np.exp(-_highest(farthest(-1.0), start))
     if zero.any():
         without = best.copy()
         without[zero] = 0.0
@@ -108,6 +109,13 @@ def deviation_interval(surface: Surface, ratio: Quantity, zero: Bools, rise: flo
         lower = np.where(-below <= limit, 0.0, lower)
     lost = np.isnan(surface.scale)
     return np.where(lost, np.nan, np.stack([lower, upper]))
+
+
+def _highest(value: Quantity, start: Floats) -> Floats:
+    """Climb from a start, and from beside its zeros: every function here is level at a zero."""
+    found = climb(value, start)[1]
+    beside = np.where(np.abs(start) < OFF, start + OFF, start)
+    return np.fmax(found, climb(value, beside)[1])
 
 
 def _least(surface: Surface, theta: Floats) -> Floats:
