@@ -97,7 +97,11 @@ def read_regressor(path: str, run: Run) -> ImageScans | ArrayScans | Still:
     file = Path(path)
     if isinstance(run.scans, ArrayScans):
         return _read_array(file, run.scans)
-    assert isinstance(run.scans, ImageScans)
+    if not isinstance(run.scans, ImageScans):
+        raise DataError(
+            f"voxel({path!r}): regressors of a voxel's own are for volumes and arrays, not for "
+            f"{run.space!r}"
+        )
     opened = open_image(path, "voxel")
     bold = run.scans.source
     same_place = np.allclose(opened.affine, bold.affine, rtol=0, atol=SAME_MM)
