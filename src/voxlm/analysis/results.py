@@ -100,8 +100,10 @@ def _maps(folder: Path, name: str, contrast: Contrast) -> dict[str, str]:
     found = {}
     for key, stat in (("effect", "effect"), ("variance", "se")):
         images = folder.rglob(f"*contrast-{slug(name)}_stat-{stat}_statmap.*")
-        (image,) = (path for path in images if path.suffix != ".json")
-        found[key] = image
+        maps = [path for path in images if path.suffix != ".json"]
+        if len(maps) != 1:
+            return {}  # of surfaces: a file a hemisphere
+        found[key] = maps[0]
     # A group weighs maps by their variances, so these are written as such.
     variance = found["effect"].with_name(found["effect"].name.replace("-effect_", "-variance_"))
     contrast.space.write(variance, contrast.se**2)
@@ -184,6 +186,11 @@ def _paths(
     found: dict[str, list[str]] = {name: [] for name in IMAGES}
     sessions = table["session"] if "session" in table else [None] * len(table)
     for row in zip(table["subject"], sessions, table["contrast"], strict=True):
+        if not places.get(row):
+            raise DataError(
+                "the group of a model file takes one map a subject, and surfaces have one a "
+                "hemisphere: fit their group by vx.Maps with effect=('left', 'right')"
+            )
         for key, paths in found.items():
             paths.append(places[row][key])
     return found
