@@ -192,7 +192,7 @@ def plot_motion(motion: Floats, variance: Floats, ax: Axes | None = None) -> Axe
     Examples
     --------
     >>> plot_motion(np.array([0.1, 0.2, 0.4]), np.array([1.0, 2.0, 4.0])).get_title()
-    'r = 0.98'
+    'r = 1.00'
     """
     both = np.isfinite(motion) & np.isfinite(variance)
     ax = axes_or_new(ax, 4.0, 3.4)

@@ -145,9 +145,15 @@ def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
         image = contrast.space.image(np.nan_to_num(contrast.z))
         yield from _volumes(name, verdict, image, background)
     elif getattr(contrast.space, "mesh", None):
-        shown = on_grid(contrast.space, np.nan_to_num(verdict.values("z")))
-        drawn = report.plot_surface(shown, threshold=_weakest(verdict))
-        yield report.picture(drawn, f"Significant z values of {name} on the surface", wide=True)
+        found = verdict.n_significant > 0
+        values = np.nan_to_num(verdict.values("z") if found else contrast.z)
+        which = "Significant z values" if found else "z values, no threshold,"
+        for view in ("lateral", "medial"):
+            drawn = report.plot_surface(
+                on_grid(contrast.space, values), view=view, threshold=_weakest(verdict)
+            )
+            said = f"{which} of {name} on the surface, {view} view"
+            yield report.picture(drawn, said, wide=True)
     else:
         drawn = report.plot_histogram(contrast.z, "z")
         yield report.picture(drawn, f"Histogram of the z values of {name} over columns")
