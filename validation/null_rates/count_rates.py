@@ -2,7 +2,7 @@
 
 ``python -m validation.null_rates.count_rates [STUDIES [KIND]]`` simulates so many null studies
 (1,000) of each kind, or of those with KIND in their name, tests each by every method, and counts
-those in which any voxel is significant.
+those in which any voxel is significant. Extents are counted twice, once with ties broken at random.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from validation.compare import show
 from voxlm.inference.ari import ari, pari
 from voxlm.inference.exchange import arrange, read_blocks
 from voxlm.inference.partition import partition
-from voxlm.inference.permutation import permutation_test
+from voxlm.inference.measure import Measure
+from voxlm.inference.permutation import flip_test, permutation_test
 from voxlm.inference.permute import reduce_data
 from voxlm.inference.plan import Plan
 from voxlm.inference.refits import refit_of
@@ -32,6 +33,7 @@ V = int(np.prod(SHAPE))
 GRAPH = volume_graph(SHAPE, np.arange(V))
 ALPHA, N_PERM = 0.05, 199
 METHODS = ("maxt", "maxt_step", "cluster_extent", "cluster_mass", "tfce")
+UNTIED = "cluster_extent, ties at random"
 
 Study = Callable[[np.random.Generator], tuple[Any, Any, Any, dict[str, Any]]]
 
@@ -107,6 +109,19 @@ def mixed_between(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, An
     return data, X, [0.0, 1], _mixed(data, X, subject, {"permute": "shuffle"})
 
 
+def runs(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Nine runs of 24 scans, of unequal noise, combined by precision: whole runs change sign."""
+    X = np.c_[np.ones(24), np.tile(np.repeat([0.0, 1.0], 4), 3)]
+    inverse = np.linalg.inv(X.T @ X)
+    weighted, weight = [], []
+    for deviation in rng.uniform(0.5, 2.0, 9):
+        data = deviation * smooth(rng, 24)
+        b = inverse @ X.T @ data
+        weight.append(22 / (((data - X @ b) ** 2).sum(axis=0) * inverse[1, 1]))
+        weighted.append(b[1] * weight[-1])
+    return np.array(weighted) / np.sqrt(np.sum(weight, axis=0)), None, None, {"df": 9 * 22.0}
+
+
 def _mixed(data: Any, X: Any, subject: Any, options: dict[str, Any]) -> dict[str, Any]:
     fit = fit_intercept(intercept_basis(X, subject), data)
     return {"blocks": subject, "exchange": "whole", "refitter": refit_of(fit), **options}
@@ -119,6 +134,7 @@ STUDIES: dict[str, Study] = {
     "visits, exchanges within subjects": within,
     "groups, exchanges of subjects": whole,
     "unequal variances, flips, v": unequal,
+    "runs, flips of whole runs": runs,
     "lmer, visits, flips of subjects": mixed_within,
     "lmer, groups, exchanges of subjects": mixed_between,
 }
@@ -126,15 +142,27 @@ STUDIES: dict[str, Study] = {
 
 def rates(make: Study, n_studies: int) -> dict[str, object]:
     """Count the studies with any significant voxel, by method."""
-    hits = dict.fromkeys(METHODS, 0)
+    hits = dict.fromkeys((*METHODS, UNTIED), 0)
     for study in range(n_studies):
         data, X, C, options = make(np.random.default_rng((study, 1)))
-        refitter = options.pop("refitter", None)
+        refitter, df = options.pop("refitter", None), options.pop("df", None)
         plan = Plan(METHODS, n_perm=N_PERM, seed=study, forming_p=0.01, **options)
-        found = permutation_test(data, X, C, plan, graph=GRAPH, refitter=refitter)
+        if df is not None:
+            found = flip_test(data, df, plan, graph=GRAPH)
+        else:
+            found = permutation_test(data, X, C, plan, graph=GRAPH, refitter=refitter)
         for method in METHODS:
             hits[method] += bool(np.nanmin(found.measure(method).p) <= ALPHA)
+        hits[UNTIED] += untied(found.measure("cluster_extent"), study) <= ALPHA
     return {method: _judged(count, n_studies) for method, count in hits.items()}
+
+
+def untied(measure: Measure, study: int) -> float:
+    """Return the p of the largest cluster, its place among its equals drawn by lot."""
+    largest = np.nanmax(measure.observed)
+    ties = int(np.sum(measure.null == largest))
+    above = int(np.sum(measure.null > largest))
+    return float((1 + above + np.random.default_rng((study, 3)).integers(ties + 1)) / (1 + N_PERM))
 
 
 def overstated(n_studies: int) -> dict[str, dict[str, object]]:
