@@ -99,8 +99,6 @@ def test_arrays_too(tmp_path):
         assert vx.load_verdict(verdict.save(tmp_path / method)) == verdict
         assert verdict.significant.tolist() == [True, False, False, False, False, True]
         assert set(verdict.table()["column"]) == {0, 5}
-    with pytest.raises(DataError, match="no grid to draw"):
-        verdict.plot()
     with pytest.raises(DataError, match="is for volumes here"):
         contrast.correct("grf")
 

@@ -39,6 +39,17 @@ def test_failures_exit_1_with_a_paragraph(voxlm, good, tmp_path, formula, extra,
     assert not out.exists()
 
 
+def test_what_one_run_cannot_give_is_said_before_it_is_read(voxlm, good, tmp_path):
+    good = ["fit", FORMULA, *good]
+    said = voxlm(*good, "--contrast", "face", "--correct", "tfce", "--out", tmp_path / "out")
+    assert said.exit_code == 1
+    assert "one run is one observation" in " ".join(said.stderr.split())
+    said = voxlm(*good, "--contrast", "face", "--seed", 3)
+    assert said.exit_code == 2
+    assert "--seed: not for fdr, which permutes nothing" in said.stderr
+    assert voxlm(*good, "--check", 2, "--seed", 3).exit_code == 0
+
+
 def test_a_missing_file_is_named(voxlm, good):
     result = voxlm("fit", FORMULA, "--bold", "nowhere/sub-01_bold.nii.gz")
     assert result.exit_code == 1

@@ -1,7 +1,7 @@
 """How often nothing is called something: random-field theory on studies without any effect.
 
-``python -m validation.null_rates.count_fields [STUDIES]`` simulates so many null studies (1,000) of
-each smoothness, tests each by ``correct("grf")``, and counts those in which any voxel is significant.
+``python -m validation.null_rates.count_fields [STUDIES]`` simulates so many null studies (1,000)
+of each smoothness, tests each by ``correct("grf")``, and counts those with a significant voxel.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from scipy import ndimage, stats
 from validation.compare import show
 from voxlm.inference.ari import ari, pari
 from voxlm.inference.exchange import arrange, read_blocks
-from voxlm.inference.partition import partition
 from voxlm.inference.measure import Measure
+from voxlm.inference.partition import partition
 from voxlm.inference.permutation import flip_test, permutation_test
 from voxlm.inference.permute import reduce_data
 from voxlm.inference.plan import Plan

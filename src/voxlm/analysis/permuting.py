@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from voxlm.analysis.resampling import Resampling, RunParts
+from voxlm.analysis.resampling import FIRST_LEVEL, Resampling, RunParts
 from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Space
@@ -35,12 +35,6 @@ from voxlm.inference.runflips import run_flips
 if TYPE_CHECKING:
     from voxlm.bids.maps import Maps
 
-FIRST_LEVEL = (
-    "permutation needs observations that can change places: the scans of a run are correlated in "
-    "time, so they cannot, and one run is one observation. Fit several runs, whose signs are then "
-    "flipped as wholes, or permute the maps of subjects at the group level: voxlm.lm over "
-    "voxlm.Maps"
-)
 # Exponent of the extent in TFCE where it is not 0.5: as FSL and PALM have it for surfaces.
 EXTENT_POWER = {"vertices": 1.0}
 # What the plan takes from the call itself, and what the fit has settled.

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from voxlm.models.pieces import Pieces
 
 
+FIRST_LEVEL = (
+    "permutation needs observations that can change places: the scans of a run are correlated in "
+    "time, so they cannot, and one run is one observation. Fit several runs, whose signs are then "
+    "flipped as wholes, or permute the maps of subjects at the group level: voxlm.lm over "
+    "voxlm.Maps"
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampling:
     """The maps behind a contrast, so that they can be permuted.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,11 +18,8 @@ from voxlm.analysis.verdict import Verdict
 from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.contrasts.statmap import StatMap, wald
 from voxlm.errors import DataError, VoxlmError
-from voxlm.images.intent import INTENTS
-from voxlm.images.mask import open_mask, read_mask
-from voxlm.images.opening import Opened, open_image
-from voxlm.images.space import Volume
-from voxlm.images.volumes import read_row, reader
+from voxlm.images.single import SingleMap, read_single
+from voxlm.images.space import Space
 from voxlm.kernels.tails import t_isf
 
 Stat = Literal["z", "t", "F", "p"]
@@ -30,6 +29,7 @@ Floats = NDArray[np.float64]
 LARGEST_Z = 40.0
 # From so many voxels on, a map that never leaves 0 to 1 is one of p.
 ENOUGH = 20
+NO_MESH = "without the surface, mesh=, nobody knows which vertices are neighbours"
 
 
 def threshold(
@@ -42,6 +42,7 @@ def threshold(
     df: float | None = None,
     df_num: int | None = None,
     mask: Any = None,
+    mesh: Any = None,
     min_size: int = 1,
     connectivity: int = 6,
     **options: Any,
@@ -50,8 +51,9 @@ def threshold(
 
     Parameters
     ----------
-    image : path or nibabel image
-        The map, three axes.
+    image : path, nibabel image, or a pair of them
+        The map: a volume; ``(left, right)`` of a surface (``.func.gii``), or one hemisphere;
+        grayordinates (``.dscalar.nii``).
     method : str
         ``"none"``, ``"bonferroni"``, ``"holm"``, ``"fdr"``, ``"fdr_by"`` or ``"ari"``. Other
         corrections need the data: :meth:`voxlm.Contrast.correct`.
@@ -63,12 +65,14 @@ def threshold(
         What the values are; left out, what the header says, else z.
     df, df_num : float, int, optional
         Degrees of freedom of t and F, residual and numerator; left out, those of the header.
-    mask : path or nibabel image, optional
-        Left out, the voxels that are finite and not 0.
+    mask : path, nibabel image, or a pair of them, optional
+        Of the same kind. Left out, the voxels that are finite and not 0.
+    mesh : pair (left, right) of paths, nibabel images or nilearn meshes, optional
+        The surfaces of maps on them, as for :class:`voxlm.Run`; without them, no clusters.
     min_size : int
         Clusters of fewer voxels are left out. It changes no p.
     connectivity : {6, 18, 26}
-        Neighbours of a voxel.
+        Neighbours of a voxel; vertices are neighbours if they share an edge.
     **options
         For ``"ari"``: ``forming_p`` or ``forming``.
 
@@ -92,17 +96,14 @@ def threshold(
     (2, 2.734)
     """
     _check_method(method)
-    found = open_image(image, "map")
-    if found.n_scans != 1 or len(found.shape) < 3 or len(found.shape) > 4:
-        raise DataError(
-            f"threshold takes one map of three axes; {found.name} has shape {found.shape}"
-            + (": give one of its volumes" if found.n_scans > 1 else "")
-        )
-    space, values = _read(found, mask)
+    found = read_single(image, mask, mesh)
     named, freedom, rows = _declared(found, stat, df, df_num)
-    _check_range(values, named, found.name)
-    contrast = _as_contrast(values, space, named, freedom, rows, found.name)
-    own = {**options, "connectivity": connectivity} if method == "ari" else options
+    _check_range(found.values, named, found.name)
+    contrast = _as_contrast(found.values, found.space, named, freedom, rows, found.name)
+    if min_size != 1 and not found.space.linked:
+        raise DataError(f"min_size counts clusters, and {NO_MESH}")
+    clustered = method == "ari" and found.space.linked
+    own = {**options, "connectivity": connectivity} if clustered else options
     verdict = contrast.correct(method, alpha, two_sided, **own)
     verdict = replace(verdict, connectivity=connectivity)
     return _large_enough(verdict, whole(min_size, "min_size"))
@@ -118,37 +119,23 @@ def _check_method(method: str) -> None:
         )
 
 
-def _read(found: Opened, mask: Any) -> tuple[Volume, Floats]:
-    grid = Volume(np.ones(found.grid, dtype=np.bool_), found.affine, found.header)
-    values = np.empty(grid.n_voxels)
-    read_row(reader(grid), found, values)
-    inside = np.isfinite(values) & (values != 0)
-    if mask is not None:
-        inside = read_mask(open_mask(mask, found)).ravel()
-    if not (inside & np.isfinite(values)).any():
-        raise DataError(f"{found.name} has no voxel that is finite and not 0: nothing to correct")
-    space = Volume(inside.reshape(found.grid), found.affine, found.header)
-    return space, values[inside]
-
-
 def _declared(
-    found: Opened, stat: str | None, df: float | None, df_num: int | None
+    found: SingleMap, stat: str | None, df: float | None, df_num: int | None
 ) -> tuple[Stat, float, int]:
-    """Return what the values are, with degrees of freedom: as said, or as the header says."""
-    code = int(found.header["intent_code"])
-    said = {INTENTS[name].code: name for name in get_args(Stat)}.get(code)
-    named = stat or said or "z"
+    """Return what the values are, with degrees of freedom: as said, or as the file says."""
+    named = stat or found.kind or "z"
     if named not in get_args(Stat):
         raise VoxlmError(f"stat is z, t, F or p; got {stat!r}")
-    held = [float(found.header[f"intent_p{k}"]) for k in (1, 2)] if said == named else [0.0, 0.0]
     if named in ("z", "p") and (df is not None or df_num is not None):
         raise VoxlmError(f"df and df_num are of t and F; this is a map of {named}")
     if named == "t" and df_num is not None:
         raise VoxlmError("df_num is of F; a t has df alone")
     if named in ("z", "p"):
         return named, float("inf"), 1  # type: ignore[return-value]
-    df = df if df is not None else held[0 if named == "t" else 1] or None
-    df_num = df_num if df_num is not None else int(held[0]) or None
+    held = list(found.df) if found.kind == named else []
+    df = df if df is not None else (held[-1] if held else 0.0) or None
+    if named == "F" and df_num is None:
+        df_num = (int(held[0]) if held else 0) or None
     if df is None or (named == "F" and df_num is None):
         wanted = "df=" if named == "t" else "df_num= and df="
         raise VoxlmError(f"a map of {named} needs {wanted}: {found.name} does not say them")
@@ -173,10 +160,10 @@ def _check_range(values: Floats, stat: str, name: str) -> None:
 
 
 def _as_contrast(
-    values: Floats, space: Volume, stat: Stat, df: float, df_num: int, name: str
+    values: Floats, space: Space, stat: Stat, df: float, df_num: int, name: str
 ) -> Contrast:
     """Take a map's values for the statistic of a contrast."""
-    text = f"{stat} of {name.rsplit('/', 1)[-1]}"
+    text = f"{stat} of {_called(name)}"
     if stat == "F":
         question = Hypothesis(np.eye(df_num), np.zeros(df_num), "F", text, ("row",) * df_num)
         nothing = np.full((df_num, values.size), np.nan)
@@ -188,6 +175,12 @@ def _as_contrast(
     question = Hypothesis(np.ones((1, 1)), np.zeros(1), "t", text, ("map",))
     unit = np.ones((1, 1, values.size))
     return Contrast(question, wald(shown[None], unit, df, "t"), space)
+
+
+def _called(name: str) -> str:
+    """Return a file's name without its folder; of a pair what both names have in common."""
+    files = [re.sub(r"(^|_)hemi-[LR]_", r"\1", Path(one).name) for one in name.split(" + ")]
+    return " + ".join(dict.fromkeys(files))
 
 
 def _large_enough(verdict: Verdict, min_size: int) -> Verdict:

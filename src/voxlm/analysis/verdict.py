@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from voxlm import report
 from voxlm.errors import DataError, VoxlmError, did_you_mean
-from voxlm.images.space import Volume
 from voxlm.inference.decision import Decision, correct, p_of
 
 if TYPE_CHECKING:
@@ -24,14 +22,13 @@ if TYPE_CHECKING:
     from voxlm.inference.randomfield import RandomField
 
 clustertable = lazy_loader.load("voxlm.analysis.clustertable", suppress_warning=True)
+verdictplot = lazy_loader.load("voxlm.analysis.verdictplot", suppress_warning=True)
 verdictfile = lazy_loader.load("voxlm.analysis.verdictfile", suppress_warning=True)
 images = lazy_loader.load("voxlm.images.region", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# The NIfTI code of a transform into MNI space.
-MNI_CODE = 4
 MAPS = ("p", "q", "significant", "stat", "z", "effect", "tdp")
 
 
@@ -253,15 +250,18 @@ class Verdict:
         return found
 
     def plot(self, background: Any = None, n_slices: int = 12) -> Any:
-        """Draw the significant part of the statistic in axial slices.
+        """Draw the significant part of the statistic, wherever it lies.
+
+        Volumes are drawn in axial slices, surfaces and the cortex of grayordinates on their
+        meshes; of columns that have no place, each is a point.
 
         Parameters
         ----------
         background : image, optional
-            Drawn in grey below, on the same grid. Without it, maps in MNI space lie on a template,
-            and others on their mask.
+            Of a volume: drawn in grey below, on the same grid. Without it, maps in MNI space lie on
+            a template, and others on their mask.
         n_slices : int
-            At most so many slices.
+            Of a volume: at most so many slices.
 
         Returns
         -------
@@ -270,20 +270,9 @@ class Verdict:
         Raises
         ------
         DataError
-            Columns of an array, which have no place.
+            A background of a map that is no volume.
         """
-        if not isinstance(self.contrast.space, Volume):
-            raise DataError("the maps have no grid to draw: plot verdict.values('stat') yourself")
-        drawn = self.image("stat")
-        if background is None and int(drawn.header["sform_code"]) != MNI_CODE:
-            background = self.contrast.space.mask_image()
-        return report.plot_stat_map(
-            drawn,
-            background,
-            label=self.contrast.intent("stat")[0] or "",
-            title=f"{self.contrast.text}: {self.n_significant:,} voxels, {self.words}",
-            n_slices=n_slices,
-        )
+        return verdictplot.draw(self, background, n_slices)
 
     def save(self, folder: str | PathLike[str]) -> Path:
         """Write the verdict to a folder, whole or not at all; :func:`voxlm.load_verdict` reads it.

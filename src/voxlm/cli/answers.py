@@ -16,9 +16,11 @@ from voxlm import report
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
+from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.save import named_contrasts
 from voxlm.analysis.verdict import Verdict
 from voxlm.images.atomic import staging, write_text
+from voxlm.images.space import Volume
 
 #: Clusters shown on the screen; the file has all of them.
 MOST_CLUSTERS = 10
@@ -77,16 +79,21 @@ class Answer:
 
 
 def answer(
-    fit: Fit | FixedEffects, contrasts: Sequence[str], correct: str, alpha: float
+    fit: Fit | FixedEffects | GroupFit,
+    contrasts: Sequence[str],
+    correct: str,
+    alpha: float,
+    two_sided: bool = True,
+    **options: Any,
 ) -> list[Answer]:
     """Test contrasts and correct each for the number of voxels.
 
     Parameters
     ----------
-    fit : Fit or FixedEffects
+    fit : Fit, FixedEffects or GroupFit
     contrasts : sequence of str
         As for :meth:`voxlm.Fit.contrast`.
-    correct, alpha
+    correct, alpha, two_sided, **options
         As for :meth:`voxlm.Contrast.correct`.
 
     Returns
@@ -94,7 +101,7 @@ def answer(
     list of Answer
     """
     return [
-        Answer(name, contrast, contrast.correct(correct, alpha))
+        Answer(name, contrast, contrast.correct(correct, alpha, two_sided, **options))
         for name, contrast in named_contrasts(fit.contrast, list(contrasts)).items()
     ]
 
@@ -127,7 +134,7 @@ def write_answers(fit: Fit | FixedEffects, answers: Sequence[Answer], out: Path)
 
 
 def picture(fit: Fit | FixedEffects, answered: Answer) -> Any:
-    """Draw the significant part of a contrast's z map over the mean image.
+    """Draw the significant part of a contrast's z map, of a volume over the mean image.
 
     Parameters
     ----------
@@ -140,6 +147,8 @@ def picture(fit: Fit | FixedEffects, answered: Answer) -> Any:
     """
     first = fit if isinstance(fit, Fit) else fit[0]
     verdict = answered.verdict
+    if not isinstance(verdict.contrast.space, Volume):
+        return verdict.plot()
     z = np.abs(verdict.values("z"))
     weakest = float(z[verdict.significant].min()) if verdict.n_significant else None
     decided = str(verdict).partition(":")[0]

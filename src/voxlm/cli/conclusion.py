@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ def conclude(
     fitted: Fit | FixedEffects,
     contrasts: Sequence[str],
     *,
-    correct: str,
-    alpha: float,
+    correcting: Mapping[str, Any],
     check: int,
     seed: int,
     out: Path | None,
@@ -33,8 +32,8 @@ def conclude(
     ----------
     fitted : Fit or FixedEffects
     contrasts : sequence of str
-    correct, alpha
-        The correction of every contrast, and its level.
+    correcting : mapping
+        The correction of every contrast: ``correct``, ``alpha``, ``two_sided``, and options.
     check, seed : int
         Number of voxels refitted with statsmodels a run, and which.
     out : Path or None
@@ -44,7 +43,7 @@ def conclude(
     as_json : bool
         Print one JSON object instead of text.
     """
-    found = answer(fitted, contrasts, correct, alpha)
+    found = answer(fitted, contrasts, **correcting)
     compared = [each.check(n=check, seed=seed) for each in _each(fitted) if check]
     if out is not None:
         write_answers(fitted, found, out)

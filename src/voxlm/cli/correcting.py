@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from voxlm.cli.telling import MisuseError
+
 Alpha = Annotated[float, typer.Option(help="The error rate to hold.")]
 TwoSided = Annotated[
     bool, typer.Option("--two-sided/--one-sided", help="Both signs of t, or positive ones alone.")
@@ -45,6 +47,16 @@ Tail = Annotated[
 Level = Annotated[str | None, typer.Option(help="Of grf: voxel or cluster. [default: voxel]")]
 
 PERMUTED = ("maxt", "maxt_step", "cluster_extent", "cluster_mass", "tfce")
+CLUSTERS = ("forming_p", "forming", "connectivity")
+PERMUTATIONS = ("n_perm", "seed", "blocks", "exchange", "permute")
+PERMUTES = (*CLUSTERS, *PERMUTATIONS, "tail", "progress")
+TAKES = {
+    **dict.fromkeys(("none", "bonferroni", "holm", "fdr", "fdr_by"), ()),
+    **dict.fromkeys(PERMUTED, PERMUTES),
+    "ari": CLUSTERS,
+    "pari": (*CLUSTERS, *PERMUTATIONS),
+    "grf": ("level", *CLUSTERS),
+}
 
 
 def correction_options(method: str, **given: Any) -> dict[str, Any]:
@@ -54,15 +66,22 @@ def correction_options(method: str, **given: Any) -> dict[str, Any]:
     ----------
     method : str
     **given
-        None where an option was not given. ``seed`` and ``progress`` go to corrections that
-        permute.
+        None where an option was not given. ``progress`` goes to corrections that permute.
+
+    Raises
+    ------
+    MisuseError
+        For an option that the method does not take.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     for name in ("forming", "forming_p"):
         if name in chosen and len(chosen[name]) == 1:
             chosen[name] = chosen[name][0]
-    if method not in (*PERMUTED, "pari"):
-        chosen.pop("seed", None)
     if method not in PERMUTED:
         chosen.pop("progress", None)
+    other = [name for name in chosen if name not in TAKES.get(method, chosen)]
+    if other:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in other)
+        why = "" if "n_perm" in TAKES[method] else ", which permutes nothing"
+        raise MisuseError(f"{named}: not for {method}{why}")
     return chosen

@@ -11,6 +11,19 @@ import lazy_loader
 import typer
 
 import voxlm as vx
+from voxlm.cli.correcting import (
+    PERMUTED,
+    Alpha,
+    Connectivity,
+    Forming,
+    FormingP,
+    Level,
+    NPerm,
+    Tail,
+    TwoSided,
+    correction_options,
+)
+from voxlm.cli.hemispheres import Image, images, one_mesh
 from voxlm.cli.options import (
     Confounds,
     Debug,
@@ -18,10 +31,11 @@ from voxlm.cli.options import (
     Formula,
     Hrf,
     Json,
+    MaybeSeed,
+    Mesh,
     Model,
     Report,
     ScalingName,
-    Seed,
 )
 from voxlm.cli.telling import MisuseError, check_page, telling
 
@@ -33,14 +47,20 @@ conclusion = lazy_loader.load("voxlm.cli.conclusion", suppress_warning=True)
 def fit(
     formula: Formula,
     bold: Annotated[
-        list[Path], typer.Option(help="4-D image (.nii, .nii.gz); once a run.", show_default=False)
+        list[Path],
+        typer.Option(
+            help="Scans (.nii, .nii.gz, .dtseries.nii), once a run; of a surface the .func.gii of "
+            "each hemisphere.",
+            show_default=False,
+        ),
     ],
     events: Events = None,
     confounds: Confounds = None,
     mask: Annotated[
         list[Path] | None,
-        typer.Option(help="Mask on the image's grid: one for all runs, or one a run."),
+        typer.Option(help="Mask of the image's kind: one for all runs, or one a run."),
     ] = None,
+    mesh: Mesh = None,
     tr: Annotated[
         float | None, typer.Option(help="Repetition time in s; else from sidecar or header.")
     ] = None,
@@ -75,11 +95,18 @@ def fit(
             help="fdr, fdr_by, bonferroni, holm, none, ari or grf; several runs: maxt, tfce, …"
         ),
     ] = "fdr",
-    alpha: Annotated[float, typer.Option(help="The error rate to hold.")] = 0.05,
+    alpha: Alpha = 0.05,
+    two_sided: TwoSided = True,
+    forming_p: FormingP = None,
+    forming: Forming = None,
+    connectivity: Connectivity = None,
+    level: Level = None,
+    n_perm: NPerm = None,
+    tail: Tail = None,
     check: Annotated[
         int, typer.Option(help="Refit so many random voxels with statsmodels and compare.", min=0)
     ] = 0,
-    seed: Seed = 0,
+    seed: MaybeSeed = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for maps, tables, pictures and provenance.")
     ] = None,
@@ -100,6 +127,9 @@ def fit(
     --events run-2.tsv --model lm --contrast "face, house" --correct bonferroni
 
     voxlm fit "y ~ face" --bold bold.nii.gz --events events.tsv --check 50 --report face.html
+
+    voxlm fit "y ~ face" --bold hemi-L_bold.func.gii --bold hemi-R_bold.func.gii
+    --mesh hemi-L.surf.gii --mesh hemi-R.surf.gii --events events.tsv --contrast face
     """
     with telling(debug):
         check_page(report)
@@ -109,11 +139,18 @@ def fit(
             events=events,
             confounds=confounds,
             mask=mask,
+            mesh=one_mesh(mesh),
             tr=tr,
             slice_time_ref=slice_time_ref,
             smoothing_fwhm=smoothing_fwhm,
             scaling=None if scaling is ScalingName.none else scaling.value,
         )
+        progress = sys.stderr.isatty() and not as_json
+        drawn = seed if correct in PERMUTED or not check else None
+        options = correction_options(
+            correct, forming_p=forming_p, forming=forming, connectivity=connectivity, level=level,
+            n_perm=n_perm, seed=drawn, tail=tail, progress=progress,
+        )  # fmt: skip
         questions = contrast or []
         rehearsal.rehearse(
             formula,
@@ -125,7 +162,6 @@ def fit(
             order=0 if model is Model.lm else noise.get("order", 1),
             stack=stack,
         )
-        progress = sys.stderr.isatty() and not as_json
         verb: Any = vx.lm if model is Model.lm else vx.glsar
         fitted = verb(
             formula,
@@ -138,10 +174,9 @@ def fit(
         conclusion.conclude(
             fitted,
             questions,
-            correct=correct,
-            alpha=alpha,
+            correcting={"correct": correct, "alpha": alpha, "two_sided": two_sided, **options},
             check=check,
-            seed=seed,
+            seed=seed or 0,
             out=out,
             report=report,
             as_json=as_json,
@@ -159,29 +194,28 @@ def _noise(model: Model, **given: float | None) -> dict[str, Any]:
 
 def _runs(bold: Sequence[Path], **options: Any) -> list[vx.Run]:
     """Pair images with their tables."""
-    events = _one_a_run("--events", options.pop("events"), len(bold))
-    confounds = _one_a_run("--confounds", options.pop("confounds"), len(bold))
-    masks = _masks(options.pop("mask"), len(bold))
+    scans = images("--bold", bold)
+    events = _one_a_run("--events", options.pop("events"), len(scans))
+    confounds = _one_a_run("--confounds", options.pop("confounds"), len(scans))
+    masks = _masks(images("--mask", options.pop("mask")), len(scans))
     return [
         vx.Run(image, events=shown, confounds=courses, mask=inside, **options)
-        for image, shown, courses, inside in zip(bold, events, confounds, masks, strict=True)
+        for image, shown, courses, inside in zip(scans, events, confounds, masks, strict=True)
     ]
 
 
-def _one_a_run(option: str, paths: list[Path] | None, n_runs: int) -> Sequence[Path | None]:
-    """Return one path a run, or none at all."""
-    if not paths:
+def _one_a_run(option: str, given: Sequence[Image] | None, n_runs: int) -> Sequence[Image | None]:
+    """Return one image or table a run, or none at all."""
+    if not given:
         return [None] * n_runs
-    if len(paths) != n_runs:
+    if len(given) != n_runs:
         raise MisuseError(
-            f"{option} was given {len(paths)} times and --bold {n_runs} times; "
+            f"{option} was given {len(given)} times and --bold {n_runs} times; "
             "give it once a run, in the same order"
         )
-    return paths
+    return given
 
 
-def _masks(paths: list[Path] | None, n_runs: int) -> Sequence[Path | None]:
+def _masks(given: Sequence[Image], n_runs: int) -> Sequence[Image | None]:
     """Return one mask a run; a single one serves all."""
-    if paths and len(paths) == 1:
-        return paths * n_runs
-    return _one_a_run("--mask", paths, n_runs)
+    return _one_a_run("--mask", list(given) * n_runs if len(given) == 1 else given, n_runs)

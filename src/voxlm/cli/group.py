@@ -25,10 +25,12 @@ from voxlm.cli.correcting import (
     TwoSided,
     correction_options,
 )
-from voxlm.cli.options import Debug, Json, Report, Seed
+from voxlm.cli.hemispheres import columns, one_image, one_mesh
+from voxlm.cli.options import Debug, Json, MaybeSeed, Mesh, Report
 from voxlm.cli.telling import check_page, telling
 
 grouping = lazy_loader.load("voxlm.cli.grouping", suppress_warning=True)
+answers = lazy_loader.load("voxlm.cli.answers", suppress_warning=True)
 
 Model = "Model"
 
@@ -48,13 +50,22 @@ def group(
         typer.Argument(metavar="FORMULA", help='Such as "effect ~ group * age + (1 | subject)".'),
     ],
     maps: Annotated[Path, typer.Option(help="Table, one row a map (.tsv, .csv).")],
-    effect: Annotated[str, typer.Option(help="Its column with the maps.")] = "effect",
+    effect: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Its column with the maps; of hemispheres in two columns, left then right. "
+            "[default: effect]"
+        ),
+    ] = None,
     variance: Annotated[
-        str | None, typer.Option(help="Its column with the maps of their variances.")
+        list[str] | None,
+        typer.Option(help="Its column, or two, with the maps of their variances."),
     ] = None,
     mask: Annotated[
-        Path | None, typer.Option(help="Mask on the maps' grid; else voxels other than 0.")
+        list[Path] | None,
+        typer.Option(help="Mask of the maps' kind; else voxels other than 0."),
     ] = None,
+    mesh: Mesh = None,
     smoothing_fwhm: Annotated[
         float | None, typer.Option(help="Width of a Gaussian, in mm.")
     ] = None,
@@ -119,7 +130,7 @@ def group(
     connectivity: Connectivity = None,
     level: Level = None,
     n_perm: NPerm = None,
-    seed: Seed = 0,
+    seed: MaybeSeed = None,
     blocks: Blocks = None,
     exchange: Exchange = None,
     permute: Permute = None,
@@ -141,6 +152,9 @@ def group(
     voxlm group "effect ~ time + (1 | subject)" --maps maps.tsv --contrast "time" --correct maxt
 
     voxlm group "effect ~ group" --maps maps.tsv --variance variance --contrast "group[T.b]"
+
+    voxlm group "effect ~ age" --maps maps.tsv --effect left --effect right --mesh lh.surf.gii
+    --mesh rh.surf.gii --contrast age --correct tfce
     """
     with telling(debug):
         check_page(report)
@@ -154,12 +168,16 @@ def group(
             n_perm=n_perm, seed=seed, blocks=blocks, exchange=exchange, permute=permute, tail=tail,
             progress=progress,
         )  # fmt: skip
-        table = grouping.read(maps, effect, variance, mask, smoothing_fwhm, progress)
+        table = grouping.read(
+            maps, effect=columns("--effect", effect) or "effect",
+            variance=columns("--variance", variance), mask=one_image("--mask", mask),
+            mesh=one_mesh(mesh), smoothing_fwhm=smoothing_fwhm, progress=progress,
+        )  # fmt: skip
         verb = grouping.choose(formula, table, None if model is Verb.auto else model.value, fitting)
         questions = contrast or []
         grouping.rehearse(formula, table, questions, correct, alpha)
         fitted = verb(formula, table)
-        found = grouping.answer(fitted, questions, correct, alpha, two_sided, options)
+        found = answers.answer(fitted, questions, correct, alpha, two_sided, **options)
         if out is not None:
             grouping.write(fitted, found, out)
         if report is not None:

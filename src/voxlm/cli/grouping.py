@@ -15,13 +15,11 @@ from voxlm.analysis.deciding import check_method
 from voxlm.analysis.groupdesign import group_design
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.options import share
-from voxlm.analysis.save import named_contrasts
 from voxlm.cli.answers import Answer
 from voxlm.cli.telling import MisuseError
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.images.atomic import staging
-from voxlm.images.space import Volume
 
 TAKES = {
     "lm": ("variance_groups", "cov_type", "cluster", "robust"),
@@ -30,19 +28,9 @@ TAKES = {
 }
 
 
-def read(
-    table: Path,
-    effect: str,
-    variance: str | None,
-    mask: Path | None,
-    smoothing_fwhm: float | None,
-    progress: bool,
-) -> vx.Maps:
+def read(table: Path, **options: Any) -> vx.Maps:
     """Open the table and the headers of its maps."""
-    return vx.Maps(
-        table, effect=effect, variance=variance, mask=mask, smoothing_fwhm=smoothing_fwhm,
-        progress=progress,
-    )  # fmt: skip
+    return vx.Maps(table, **options)
 
 
 def choose(
@@ -83,21 +71,6 @@ def rehearse(
         check_estimable(question.C, design.matrix, design.names)
 
 
-def answer(
-    fit: GroupFit,
-    contrasts: Sequence[str],
-    correct: str,
-    alpha: float,
-    two_sided: bool,
-    options: Mapping[str, Any],
-) -> list[Answer]:
-    """Test contrasts and correct each for the number of voxels."""
-    return [
-        Answer(name, contrast, contrast.correct(correct, alpha, two_sided, **options))
-        for name, contrast in named_contrasts(fit.contrast, list(contrasts)).items()
-    ]
-
-
 def write(fit: GroupFit, answers: Sequence[Answer], out: Path) -> Path:
     """Write a fit, its contrasts, and a folder for each verdict, whole or not at all."""
     with staging(out, "provenance.json") as folder:
@@ -105,7 +78,7 @@ def write(fit: GroupFit, answers: Sequence[Answer], out: Path) -> Path:
         for each in answers:
             each.verdict.save(folder / each.stem)
             name = f"{each.stem}.png"
-            if isinstance(fit.space, Volume) and report.can_draw(name):
+            if report.can_draw(name):
                 report.save_picture(each.verdict.plot(), folder / name)
     return out
 

@@ -43,6 +43,10 @@ Confounds = Annotated[
     list[Path] | None,
     typer.Option(help="Confounds table, a row a scan; once a run, in the order of the images."),
 ]
+Mesh = Annotated[
+    list[Path] | None,
+    typer.Option(help="Surface of a hemisphere (.surf.gii), for data on it; once a hemisphere."),
+]
 Hrf = Annotated[
     str, typer.Option(help='Response of event terms without a tag, such as "glover + derivative".')
 ]
@@ -51,6 +55,10 @@ Report = Annotated[
     typer.Option(help="Also write a report: one page (.html) with maps, tables, diagnostics."),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
+MaybeSeed = Annotated[
+    int | None,
+    typer.Option(help="Of what is drawn at random; the same numbers again. [default: 0]"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 ModelFile = Annotated[

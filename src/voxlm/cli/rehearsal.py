@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from voxlm.analysis.deciding import check_method
+from voxlm.analysis.deciding import PERMUTED, check_method
 from voxlm.analysis.options import share
 from voxlm.analysis.plan import plan_runs
+from voxlm.analysis.resampling import FIRST_LEVEL
 from voxlm.bids.run import Run
 from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.design.stack import stack as stack_designs
+from voxlm.errors import DataError
 
 
 def rehearse(
@@ -46,6 +48,8 @@ def rehearse(
     """
     check_method(correct)
     share(alpha)
+    if correct in (*PERMUTED, "pari") and (stack or len(runs) == 1):
+        raise DataError(FIRST_LEVEL)
     plans = plan_runs(formula, runs, hrf, order)
     asked = [(plan.asked, plan.design.meaning) for plan in plans]
     if stack and len(runs) > 1:

@@ -18,7 +18,8 @@ from voxlm.cli.correcting import (
     TwoSided,
     correction_options,
 )
-from voxlm.cli.options import Debug, Json
+from voxlm.cli.hemispheres import one_image, one_mesh
+from voxlm.cli.options import Debug, Json, Mesh
 from voxlm.cli.telling import telling
 
 answers = lazy_loader.load("voxlm.cli.answers", suppress_warning=True)
@@ -26,7 +27,12 @@ answers = lazy_loader.load("voxlm.cli.answers", suppress_warning=True)
 
 def threshold(
     image: Annotated[
-        Path, typer.Argument(metavar="MAP", help="3-D map of z, t, F or p (.nii, .nii.gz).")
+        list[Path],
+        typer.Argument(
+            metavar="MAP",
+            help="Map of z, t, F or p: .nii, .nii.gz, .dscalar.nii, or the .func.gii of one "
+            "hemisphere or of both.",
+        ),
     ],
     method: Annotated[
         str, typer.Option(help="fdr, fdr_by, bonferroni, holm, ari or none.")
@@ -40,8 +46,10 @@ def threshold(
     df: Annotated[float | None, typer.Option(help="Residual degrees of freedom of t, F.")] = None,
     df_num: Annotated[int | None, typer.Option(help="Numerator degrees of freedom of F.")] = None,
     mask: Annotated[
-        Path | None, typer.Option(help="Mask on the map's grid; else voxels other than 0.")
+        list[Path] | None,
+        typer.Option(help="Mask of the map's kind; else voxels other than 0."),
     ] = None,
+    mesh: Mesh = None,
     min_size: Annotated[
         int, typer.Option(help="Leave out clusters of fewer voxels; changes no p.", min=1)
     ] = 1,
@@ -66,13 +74,16 @@ def threshold(
 
     voxlm threshold z.nii.gz --method ari --forming 3.1
 
+    voxlm threshold lh.func.gii rh.func.gii --mesh lh.surf.gii --mesh rh.surf.gii
+
     voxlm threshold p.nii.gz --stat p --method none --alpha 0.001 --min-size 20
     """
     with telling(debug):
         options = correction_options(method, forming_p=forming_p, forming=forming)
         verdict = vx.threshold(
-            image, method, alpha, two_sided, stat=stat, df=df, df_num=df_num, mask=mask,
-            min_size=min_size, connectivity=connectivity or 6, **options,
+            one_image("MAP", image), method, alpha, two_sided, stat=stat, df=df, df_num=df_num,
+            mask=one_image("--mask", mask), mesh=one_mesh(mesh), min_size=min_size,
+            connectivity=connectivity or 6, **options,
         )  # fmt: skip
         if out is not None:
             verdict.save(out)

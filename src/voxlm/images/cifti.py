@@ -26,6 +26,7 @@ from nibabel.cifti2 import (
 from numpy.typing import NDArray
 
 from voxlm.errors import DataError
+from voxlm.images.intent import INTENTS
 from voxlm.images.meshes import Mesh
 from voxlm.images.opening import FORMAT_ERRORS, READ_ERRORS, check_file
 from voxlm.images.parts import Lump, Part, Sheet
@@ -59,6 +60,8 @@ class CiftiFile:
         Raw values; a file's are mapped, not read.
     slope, inter : float
         What turns raw values into data.
+    declared : tuple
+        NIfTI code of what the first map is said to be, and its parameters.
     """
 
     name: str
@@ -70,6 +73,7 @@ class CiftiFile:
     data: NDArray[Any]
     slope: float = 1.0
     inter: float = 0.0
+    declared: tuple[int, tuple[float, ...]] = (0, ())
 
     def blocks(self, size: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Give ``(start, rows)``, rows ``(t, G)``."""
@@ -155,7 +159,16 @@ def _described(
     proxy = image.dataobj
     slope, inter = (float(proxy.slope), float(proxy.inter)) if path is not None else (1.0, 0.0)
     T, G = data.shape
-    return CiftiFile(name, T, G, step, matrix.get_index_map(1), path, data, slope, inter)
+    said = _intent_of(matrix.get_index_map(0)) if kinds[0] != SERIES else (0, ())
+    return CiftiFile(name, T, G, step, matrix.get_index_map(1), path, data, slope, inter, said)
+
+
+def _intent_of(maps: Any) -> tuple[int, tuple[float, ...]]:
+    """Return the intent that the metadata of the first map name, as :func:`cifti_image` has it."""
+    about = next((dict(one.metadata or {}) for one in maps.named_maps), {})
+    intent = INTENTS.get(about.get("intent", ""))
+    df = [about[name] for name in ("df1", "df2") if name in about]
+    return (intent.code, tuple(float(value) for value in df)) if intent else (0, ())
 
 
 def _seconds(series: Any, name: str) -> float | None:

@@ -56,6 +56,8 @@ class GiftiFile:
         The file; None for an image in memory.
     rows : ndarray, shape (T, N), or None
         Of an image in memory.
+    declared : tuple
+        NIfTI code of the first array's intent, and its parameters.
     """
 
     name: str
@@ -64,6 +66,7 @@ class GiftiFile:
     time_step: float | None = None
     path: Path | None = None
     rows: NDArray[Any] | None = None
+    declared: tuple[int, tuple[float, ...]] = (0, ())
 
 
 class _Arrays(GiftiImageParser):  # type: ignore[misc]
@@ -160,7 +163,14 @@ def open_gifti(source: Any, role: str, side: str | None = None) -> GiftiFile:
     rows = None
     if path is None:
         rows = np.stack([row for array in arrays for row in _rows_of(array, shape[1], name)])
-    return GiftiFile(name, *shape, _time_step(arrays[0]), path, rows)
+    return GiftiFile(name, *shape, _time_step(arrays[0]), path, rows, _intent_of(arrays[0]))
+
+
+def _intent_of(array: Any) -> tuple[int, tuple[float, ...]]:
+    """Return the intent of an array and the parameters that :func:`gifti_image` keeps beside it."""
+    about = array.meta or {}
+    said = [about.get(f"Intent_p{k}") for k in (1, 2)]
+    return int(array.intent), tuple(float(value) for value in said if value is not None)
 
 
 def gifti_rows(opened: GiftiFile) -> Iterator[NDArray[Any]]:

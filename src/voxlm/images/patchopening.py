@@ -59,6 +59,11 @@ class OpenedPatches:
         return self.files[0].time_step
 
     @property
+    def declared(self) -> tuple[int, tuple[float, ...]]:
+        """NIfTI code of what the values are said to be, and its parameters."""
+        return self.files[0].declared
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The files."""
         return tuple(file.path for file in self.files if file.path is not None)

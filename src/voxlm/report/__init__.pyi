@@ -7,6 +7,7 @@ from .brain_views import plot_surface as plot_surface
 from .brain_views import surface_image as surface_image
 from .brain_views import viewer as viewer
 from .canvas import save_picture as save_picture
+from .column_plots import plot_columns as plot_columns
 from .course_plots import plot_average as plot_average
 from .course_plots import plot_course as plot_course
 from .course_plots import plot_response as plot_response

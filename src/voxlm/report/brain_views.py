@@ -6,6 +6,7 @@ The images handed in are nibabel's or nilearn's own; nothing here computes a sta
 from __future__ import annotations
 
 import re
+import textwrap
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -35,6 +36,8 @@ Hemisphere = Literal["left", "right", "both"]
 NO_THRESHOLD = 1e-12
 #: The mesh that nilearn carries along: 10,242 vertices a hemisphere.
 MESH = "fsaverage5"
+#: Of a title in its size.
+LETTERS_PER_INCH = 11
 #: A page inside a page asks for nothing outside.
 OUTSIDE = re.compile(r"<link[^>]*https?://[^>]*>")
 
@@ -186,6 +189,7 @@ def plot_surface(
                 view=view,
                 threshold=_least(threshold),
                 vmax=limit or 1.0,
+                symmetric_cbar=True,
                 colorbar=last,
                 engine="matplotlib",
                 axes=place,
@@ -259,7 +263,8 @@ def _least(threshold: float | None) -> float:
 def _titled(figure: Figure, ax: Axes | None, title: str, label: str) -> Figure | Axes:
     said = f"{title} ({label})" if title else label
     if ax is None:
-        figure.suptitle(said, fontsize=11)
+        letters = int(LETTERS_PER_INCH * figure.get_figwidth())
+        figure.suptitle(textwrap.fill(said, letters), fontsize=11)
         return figure
     ax.set_title(said)
     return ax
