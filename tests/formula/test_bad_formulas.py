@@ -154,10 +154,13 @@ def test_absurd_formulas_end_at_once(text):
 def test_all_products_of_many_columns_are_counted_before_they_are_made():
     events = EVENTS.assign(**{f"x{k}": 1.0 for k in range(26)})
     text = "y ~ " + "*".join(f"x{k}" for k in range(26))
-    start = time.process_time()
-    with pytest.raises(FormulaError, match="expands to about"):
-        resolve(parse(text), Schema.of(events))
-    assert time.process_time() - start < 1.0
+    taken = []
+    for _ in range(2):  # a busy machine may take a core away: what is slow is so twice
+        start = time.process_time()
+        with pytest.raises(FormulaError, match="expands to about"):
+            resolve(parse(text), Schema.of(events))
+        taken.append(time.process_time() - start)
+    assert min(taken) < 1.0
 
 
 def test_a_name_qualified_by_its_table():
