@@ -75,6 +75,8 @@ def prepare(model: Model, run: Run, folder: Path | None = None) -> Run:
         options["smoothing_fwhm"] = model.smoothing_fwhm
     if model.mask is not None:
         options["mask"] = (folder or Path()) / model.mask
+    if model.mesh:
+        options["mesh"] = tuple((folder or Path()) / one for one in model.mesh)
     if model.transformations:
         events, confounds, _ = transform(model.transformations, run.events, run.confounds)
         options |= {"events": events, "confounds": confounds}

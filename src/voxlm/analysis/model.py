@@ -89,6 +89,9 @@ class Model:
     tr, slice_time_ref, smoothing_fwhm, scaling, mask
         As for :class:`voxlm.Run`; what is left out is the run's own. A relative mask lies in the
         data set's folder.
+    mesh : list of path, optional
+        The surfaces that vertices lie on, left and right, for clusters, areas and pictures.
+        Relative ones lie in the data set's folder.
     stack : bool
         Several runs as one model; else a fit each, combined by fixed effects.
     weighting : {"unweighted", "precision"}
@@ -162,6 +165,9 @@ class Model:
         default="percent",
     )  # fmt: skip
     mask: str | None = declared(Text(paths=True), "Mask on the images' grid.", default=None)
+    mesh: tuple[str, ...] = declared(
+        Listed(Text(paths=True)), "Surfaces, left and right, of vertices.", default=()
+    )
     stack: bool = declared(Flag(), "Fit several runs as one model.", default=False)
     weighting: str = declared(
         Choice(("unweighted", "precision")), "How fixed effects combine runs.",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 DONE, KEPT = "done", "kept"
 IMAGES = ("effect", "variance")
+SIDES = ("left", "right")
 #: Entities of a subject that a group has no use for.
 INNER = ("sub", "ses", "run")
 
@@ -93,22 +94,19 @@ def _listed(folder: Path) -> list[str]:
     return sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
 
 
-def _maps(folder: Path, name: str, contrast: Contrast) -> dict[str, str]:
-    """Return where a contrast's effect and its error are, for the group; none of a joint test."""
+def _maps(folder: Path, name: str, contrast: Contrast) -> dict[str, list[str]]:
+    """Return where a contrast's effect and variance are, for the group; none of a joint test."""
     if contrast.kind != "t":
         return {}
-    found = {}
-    for key, stat in (("effect", "effect"), ("variance", "se")):
-        images = folder.rglob(f"*contrast-{slug(name)}_stat-{stat}_statmap.*")
-        maps = [path for path in images if path.suffix != ".json"]
-        if len(maps) != 1:
-            return {}  # of surfaces: a file a hemisphere
-        found[key] = maps[0]
+    images = folder.rglob(f"*contrast-{slug(name)}_stat-effect_statmap.*")
+    found = {"effect": sorted(path for path in images if path.suffix != ".json")}
     # A group weighs maps by their variances, so these are written as such.
-    variance = found["effect"].with_name(found["effect"].name.replace("-effect_", "-variance_"))
-    contrast.space.write(variance, contrast.se**2)
-    found["variance"] = variance
-    return {key: path.relative_to(folder).as_posix() for key, path in found.items()}
+    first = found["effect"][0]
+    variance = first.with_name(first.name.replace("-effect_", "-variance_"))
+    found["variance"] = list(contrast.space.write(variance, contrast.se**2))
+    return {
+        key: [path.relative_to(folder).as_posix() for path in paths] for key, paths in found.items()
+    }
 
 
 def _decide(
@@ -145,7 +143,8 @@ def do_group(
     table = table_of(group, units, names, dataset)
     records = {unit.key: read_record(record_of(unit, out), out) for unit in units}
     keys = {key: None if record is None else record["key"] for key, record in records.items()}
-    frame = table.assign(**_paths(table, units, records, out))
+    found = _paths(table, units, records, out)
+    frame = table.assign(**found)
     what = {"group": plain(group, whole=True), "units": keys, "table": table.to_csv(index=False)}
     folder = out / "group" / ("" if group.name == "group" else group.name)
     record = folder / f"group_{RECORD}"
@@ -155,13 +154,14 @@ def do_group(
         return KEPT
     before = forget(record)
     entities = without(naming_of([run for unit in units for run in unit.runs]).entities, INNER)
+    mesh = units[0].runs[0].mesh
     with staging(folder) as temporary:
-        near = {name: [os.path.relpath(path, folder) for path in frame[name]] for name in IMAGES}
+        near = {name: [os.path.relpath(one, folder) for one in paths] for name, paths in found.items()}
         shown = frame.assign(**near).to_csv(sep="\t", index=False, na_rep="n/a")
         write_text(temporary / "maps.tsv", shown)
         for name, rows in parts_of(group, frame).items():
             part = temporary / (f"contrast-{slug(name)}" if name else ".")
-            _write_part(group, rows, part, Naming(entities), page)
+            _write_part(group, rows, part, Naming(entities), mesh, page)
         written = _listed(temporary)
     about = {"key": key, "group": what["group"], "units": keys, "files": written}
     write_record(record, folder, about | {"voxlm": version("voxlm")}, before)
@@ -176,32 +176,41 @@ def record_of(unit: Unit, out: Path) -> Path:
 def _paths(
     table: pd.DataFrame, units: Sequence[Unit], records: Mapping[str, Any], out: Path
 ) -> dict[str, list[str]]:
-    """Return the maps of each row: effects and variances."""
+    """Return the maps of each row: a column of effects and one of variances, or one a side."""
     places = {}
     for unit in units:
         record = records[unit.key]
         for name, maps in ({} if record is None else record["maps"]).items():
             at = (unit.entities["sub"], unit.entities.get("ses"), name)
-            places[at] = {key: str((out / p).absolute()) for key, p in maps.items()}
-    found: dict[str, list[str]] = {name: [] for name in IMAGES}
+            places[at] = {
+                column: str((out / path).absolute())
+                for key, paths in maps.items()
+                for column, path in zip(map_columns(key, len(paths)), paths, strict=True)
+            }
     sessions = table["session"] if "session" in table else [None] * len(table)
-    for row in zip(table["subject"], sessions, table["contrast"], strict=True):
-        if not places.get(row):
-            raise DataError(
-                "the group of a model file takes one map a subject, and surfaces have one a "
-                "hemisphere: fit their group by vx.Maps with effect=('left', 'right')"
-            )
-        for key, paths in found.items():
-            paths.append(places[row][key])
-    return found
+    rows = [places[row] for row in zip(table["subject"], sessions, table["contrast"], strict=True)]
+    for row in rows:
+        if row.keys() != rows[0].keys():
+            raise DataError("the subjects' maps are of different hemispheres")
+    return {column: [row[column] for row in rows] for column in rows[0]}
 
 
-def _write_part(group: Group, rows: pd.DataFrame, folder: Path, naming: Naming, page: bool) -> None:
+def map_columns(name: str, n_files: int) -> tuple[str, ...]:
+    """Name the columns of a table of maps: one, or of surfaces one a hemisphere."""
+    return (name,) if n_files == 1 else tuple(f"{name}_{side}" for side in SIDES)
+
+
+def _write_part(
+    group: Group, rows: pd.DataFrame, folder: Path, naming: Naming, mesh: Any, page: bool
+) -> None:
     """Fit one model of a group and write its contrasts and decisions."""
+    n_files = 1 if IMAGES[0] in rows else len(SIDES)
+    effect, variance = (map_columns(name, n_files) for name in IMAGES)
     maps = Maps(
         rows,
-        effect="effect",
-        variance="variance",
+        effect=effect if n_files > 1 else effect[0],
+        variance=variance if n_files > 1 else variance[0],
+        mesh=mesh,
         mask=group.mask,
         smoothing_fwhm=group.smoothing_fwhm,
         zeros=group.zeros,  # type: ignore[arg-type]

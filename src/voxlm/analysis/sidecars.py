@@ -24,7 +24,7 @@ BIDS_VERSION = "1.10.0"
 #: Names that BIDS does not know yet; its validator is told to pass over them.
 IGNORED = (
     "*_statmap.*", "*_design.*", "*_provenance.json", "*_clusters.*", "*.html", "*.png",
-    "*_decision.txt", "*_null.tsv", "model.toml", "group/",
+    "*_decision.txt", "*_null.tsv", "model.toml", "group",
 )  # fmt: skip
 MEANINGS = {
     "effect": "contrast of the parameter estimates",

@@ -20,7 +20,7 @@ from voxlm.formula.vocabulary import AXES, GROUPS, MOTION, WORDS
 #: What of a model the standard has no word for; it goes where the standard leaves room.
 OWN = (
     "noise", "maxiter", "rtol", "correction", "tr", "slice_time_ref", "smoothing_fwhm", "scaling",
-    "mask",
+    "mask", "mesh",
 )  # fmt: skip
 GROUP_OWN = ("correction", "mask", "smoothing_fwhm", "zeros", "cov_type", "robust", "participants")
 DEFAULT_DRIFT = 1 / 128
