@@ -1,6 +1,7 @@
 """A model file over surfaces and over grayordinates: subjects, group and pages."""
 
 import json
+import re
 
 import nibabel as nib
 import numpy as np
@@ -70,9 +71,7 @@ def made(tmp_path_factory):
     return made.folder
 
 
-@pytest.mark.parametrize(
-    ("space", "end"), [("fsaverage5", ".func.gii"), ("fsLR", ".dscalar.nii")]
-)
+@pytest.mark.parametrize(("space", "end"), [("fsaverage5", ".func.gii"), ("fsLR", ".dscalar.nii")])
 @pytest.mark.parametrize("meshed", [False, True], ids=["alone", "meshed"])
 def test_subjects_and_their_group_are_what_the_verbs_give(made, tmp_path, space, end, meshed):
     mesh = {"mesh": ["hemi-L_pial.surf.gii", "hemi-R_pial.surf.gii"]} if meshed else {}
@@ -99,3 +98,24 @@ def test_subjects_and_their_group_are_what_the_verbs_give(made, tmp_path, space,
 def read(path):
     image = nib.load(path)
     return image.darrays[0].data if path.name.endswith(".gii") else image.get_fdata()
+
+
+@pytest.mark.parametrize("meshed", [False, True], ids=["alone", "meshed"])
+@pytest.mark.parametrize("space", ["fsaverage5", "fsLR"])
+def test_pages_draw_what_has_a_place_and_say_what_has_none(made, tmp_path, space, meshed):
+    mesh = {"mesh": tuple(made / f"hemi-{side}_pial.surf.gii" for side in "LR")} if meshed else {}
+    runs = [
+        vx.bids.runs(made, space=space)[f"sub-{k:02d}"][0].reread(**mesh, scaling=None)
+        for k in (1, 2, 3)
+    ]
+    fits = [vx.lm("y ~ face", run) for run in runs]
+    group = vx.lm("effect ~ 1", vx.Maps.from_fits(fits, "face"))
+    unit = "vertices" if space == "fsaverage5" else "grayordinates"
+    for fit, contrast in ((fits[0], "face"), (group, "Intercept")):
+        page = fit.report(tmp_path / "r.html", [contrast], correct="none", alpha=0.5)
+        said = page.read_text(encoding="utf-8")
+        assert f"{unit} significant" in said
+        assert re.search(r"\bvoxels significant|\d voxels\b", said) is None
+        assert ("lateral view" in said) == meshed
+        assert ("The cortex is not drawn" in said) != meshed
+        assert ("in axial slices" in said) == (space == "fsLR")

@@ -159,7 +159,7 @@ def test_a_condition_that_one_run_lacks(small, voxlm, tmp_path):
 
 def test_the_report_is_that_of_the_api(small, tmp_path, voxlm):
     page = tmp_path / "page.html"
-    given = ["--mask", small.mask, "--contrast", "face - house", "--report", page]
+    given = ["--mask", small.mask, "--contrast", "face - house", "--report-file", page]
     result = voxlm("fit", FORMULA, *_inputs(small), *given)
     assert result.exit_code == 0, result.output
     assert f"report in {page}" in result.output.replace("\n", " ")
@@ -169,9 +169,12 @@ def test_the_report_is_that_of_the_api(small, tmp_path, voxlm):
 
 
 def test_a_report_that_is_no_page_is_refused_before_the_fit(small, tmp_path, voxlm):
-    result = voxlm("fit", FORMULA, *_inputs(small), "--report", tmp_path / "page.pdf")
+    result = voxlm("fit", FORMULA, *_inputs(small), "--report-file", tmp_path / "page.pdf")
     assert result.exit_code == 2
     assert ".html" in result.output
+    nowhere = voxlm("fit", FORMULA, *_inputs(small), "--report")
+    assert nowhere.exit_code == 2
+    assert "--report-file" in nowhere.output
 
 
 def test_saved_results_give_a_page_with_the_same_clusters(small, written, tmp_path, voxlm):

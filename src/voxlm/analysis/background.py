@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from voxlm import report
 from voxlm.analysis.fitted import Fitted
-from voxlm.images.space import Volume
 from voxlm.models.stacked import Stacked
 
 
@@ -37,7 +36,7 @@ def mean_values(fit: Fitted) -> NDArray[np.float64]:
 
 
 def mean_image(fit: Fitted) -> Any:
-    """Return :func:`mean_values` as an image of the kind the data were.
+    """Return :func:`mean_values` of what lies in voxels as an image; None where nothing does.
 
     Data that were centred have no anatomy to show: a flat brain stands for it.
     """
@@ -45,15 +44,13 @@ def mean_image(fit: Fitted) -> Any:
     spread = float(np.abs(mean).max(initial=0.0))
     if spread == 0.0 or mean.mean() < 0.1 * spread:
         mean = np.ones_like(mean)
-    return fit.run.space.image(mean)
+    return fit.run.space.volume(mean)
 
 
 def outline(space: Any) -> Any:
     """Return the brain's outline as a background where there is no anatomy to lie on.
 
-    None in MNI space, where there is a template, and for what is no volume.
+    None in MNI space, where there is a template, and for what has no voxels.
     """
-    if not isinstance(space, Volume):
-        return None
-    image = space.mask_image()
-    return None if report.in_mni(image) else image
+    image = space.volume(np.ones(space.n_voxels))
+    return None if image is None or report.in_mni(image) else image

@@ -16,7 +16,6 @@ from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.options import share
 from voxlm.analysis.voxelwise import columns_at, series
 from voxlm.errors import DataError
-from voxlm.images.space import Volume
 from voxlm.kernels.tails import t_isf
 from voxlm.models.estimate import Estimate
 from voxlm.models.reduce import FITTED, REASONS
@@ -133,7 +132,7 @@ def _course(fit: Fitted, at: int, data: Floats, X: Floats, alpha: float) -> Voxe
         averages,
         UNITS.get(fit.run.scaling or "", "signal"),
         unit,
-        f"{_where(fit, at)}: R² = {fit.rsquared[at]:.2f}",
+        f"{fit.run.space.told(at)}: R² = {fit.rsquared[at]:.2f}",
     )
 
 
@@ -196,13 +195,3 @@ def _at_lag(
     values = data[scans]
     error = float(values.std(ddof=1) / np.sqrt(scans.size)) if scans.size > 1 else 0.0
     return float(values.mean()), error, float(explained[scans].mean()), int(scans.size)
-
-
-def _where(fit: Fitted, at: int) -> str:
-    space = fit.run.space
-    if not isinstance(space, Volume):
-        return f"column {at}"
-    voxel = space.voxels[at]
-    x, y, z = space.mm(voxel)[0]
-    index = ", ".join(str(int(i)) for i in voxel)
-    return f"voxel ({index}) at ({x:.0f}, {y:.0f}, {z:.0f}) mm"

@@ -13,6 +13,7 @@ from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
+from voxlm.images.space import counted
 
 
 def design_of(thing: Any) -> Any:
@@ -31,7 +32,8 @@ def map_of(drawn: Any, name: str) -> tuple[Any, str, float | None]:
     if isinstance(drawn, Verdict):
         shown = _flat(drawn.contrast, drawn.values(name), name)
         sizes = np.abs(shown[drawn.significant])
-        words = f"{drawn.contrast.text}: {drawn.n_significant:,} voxels significant"
+        unit = counted(drawn.contrast.space)
+        words = f"{drawn.contrast.text}: {drawn.n_significant:,} {unit} significant"
         least = float(sizes.min()) if sizes.size else float("inf")
         return on_grid(drawn.contrast.space, shown), words, least
     if isinstance(drawn, Contrast):
@@ -59,7 +61,7 @@ def on_grid(space: Any, values: NDArray[np.float64]) -> Any:
     DataError
         Columns of an array; vertices whose surface was not given.
     """
-    sheets = space.sheets(values) if hasattr(space, "sheets") else {}
+    sheets = space.sheets(values)
     if sheets:
         return report.surface_image(sheets)
     image = space.image(values)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.design.reference import Axis, Reference, grid, reference_of
 from voxlm.errors import DataError
-from voxlm.images.space import Volume
 from voxlm.kernels.tails import t_isf
 
 Floats = NDArray[np.float64]
@@ -240,7 +239,7 @@ def voxel_effects(fit: GroupFit, voxel: int) -> VoxelEffects:
         tuple(_lines(fit, voxel, reference, along, colours, x)),
         "" if along is None else along.name,
         along.levels if along is not None else ("all maps",),
-        f"{_where(fit, voxel)}: {fit.formula}",
+        f"{fit.space.told(voxel)}: {fit.formula}",
     )
 
 
@@ -314,10 +313,3 @@ def _covariance(fit: GroupFit, voxel: int) -> tuple[Floats, float]:
     eye = np.eye(len(fit.design.columns))
     cov = part.vcov(eye) if hasattr(part, "vcov") else part.test_parts(eye)[0]
     return cov[:, :, place], float(fit.df[:, voxel].min())
-
-
-def _where(fit: GroupFit, voxel: int) -> str:
-    if not isinstance(fit.space, Volume):
-        return f"column {voxel}"
-    x, y, z = fit.space.mm(fit.space.voxels[voxel])[0]
-    return f"({x:.0f}, {y:.0f}, {z:.0f}) mm"

@@ -156,7 +156,9 @@ def do_group(
     entities = without(naming_of([run for unit in units for run in unit.runs]).entities, INNER)
     mesh = units[0].runs[0].mesh
     with staging(folder) as temporary:
-        near = {name: [os.path.relpath(one, folder) for one in paths] for name, paths in found.items()}
+        near = {
+            name: [os.path.relpath(one, folder) for one in paths] for name, paths in found.items()
+        }
         shown = frame.assign(**near).to_csv(sep="\t", index=False, na_rep="n/a")
         write_text(temporary / "maps.tsv", shown)
         for name, rows in parts_of(group, frame).items():

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DataError, VoxlmError, did_you_mean
+from voxlm.images.space import counted
 from voxlm.inference.decision import Decision, correct, p_of
 
 if TYPE_CHECKING:
@@ -299,4 +300,4 @@ class Verdict:
         return id(self)
 
     def __repr__(self) -> str:
-        return str(self.decision)
+        return self.decision.told(counted(self.contrast.space))

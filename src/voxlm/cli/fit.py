@@ -35,9 +35,10 @@ from voxlm.cli.options import (
     Mesh,
     Model,
     Report,
+    ReportFile,
     ScalingName,
 )
-from voxlm.cli.telling import MisuseError, check_page, telling
+from voxlm.cli.telling import MisuseError, page_of, telling
 
 # The program answers --help and explains misuse without loading what computes and draws.
 rehearsal = lazy_loader.load("voxlm.cli.rehearsal", suppress_warning=True)
@@ -110,7 +111,8 @@ def fit(
     out: Annotated[
         Path | None, typer.Option(help="Folder for maps, tables, pictures and provenance.")
     ] = None,
-    report: Report = None,
+    report: Report = False,
+    report_file: ReportFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -126,13 +128,13 @@ def fit(
     voxlm fit "y ~ trial_type" --bold run-1.nii.gz --bold run-2.nii.gz --events run-1.tsv
     --events run-2.tsv --model lm --contrast "face, house" --correct bonferroni
 
-    voxlm fit "y ~ face" --bold bold.nii.gz --events events.tsv --check 50 --report face.html
+    voxlm fit "y ~ face" --bold bold.nii.gz --events events.tsv --check 50 --report --out out/
 
     voxlm fit "y ~ face" --bold hemi-L_bold.func.gii --bold hemi-R_bold.func.gii
     --mesh hemi-L.surf.gii --mesh hemi-R.surf.gii --events events.tsv --contrast face
     """
     with telling(debug):
-        check_page(report)
+        page = page_of(report, report_file, out)
         noise = _noise(model, order=order, maxiter=maxiter, rtol=rtol)
         runs = _runs(
             bold,
@@ -178,7 +180,7 @@ def fit(
             check=check,
             seed=seed or 0,
             out=out,
-            report=report,
+            report=page,
             as_json=as_json,
         )
 

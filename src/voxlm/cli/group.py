@@ -26,8 +26,8 @@ from voxlm.cli.correcting import (
     correction_options,
 )
 from voxlm.cli.hemispheres import columns, one_image, one_mesh
-from voxlm.cli.options import Debug, Json, MaybeSeed, Mesh, Report
-from voxlm.cli.telling import check_page, telling
+from voxlm.cli.options import Debug, Json, MaybeSeed, Mesh, Report, ReportFile
+from voxlm.cli.telling import page_of, telling
 
 grouping = lazy_loader.load("voxlm.cli.grouping", suppress_warning=True)
 answers = lazy_loader.load("voxlm.cli.answers", suppress_warning=True)
@@ -138,7 +138,8 @@ def group(
     out: Annotated[
         Path | None, typer.Option(help="Folder for maps, verdicts, tables and provenance.")
     ] = None,
-    report: Report = None,
+    report: Report = False,
+    report_file: ReportFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -157,7 +158,7 @@ def group(
     --mesh rh.surf.gii --contrast age --correct tfce
     """
     with telling(debug):
-        check_page(report)
+        page = page_of(report, report_file, out)
         progress = sys.stderr.isatty() and not as_json
         fitting: dict[str, Any] = {
             "reml": reml, "df": df, "method": method, "variance_groups": variance_groups,
@@ -180,13 +181,13 @@ def group(
         found = answers.answer(fitted, questions, correct, alpha, two_sided, **options)
         if out is not None:
             grouping.write(fitted, found, out)
-        if report is not None:
-            fitted.report(report, {each.contrast.text: each.verdict for each in found})
+        if page is not None:
+            fitted.report(page, {each.contrast.text: each.verdict for each in found})
         if as_json:
             typer.echo(json.dumps(grouping.record(fitted, found, out), indent=2))
             return
         typer.echo(grouping.told(fitted, found))
         if out is not None:
             typer.echo(f"\nwritten to {out}")
-        if report is not None:
-            typer.echo(f"\nreport in {report}")
+        if page is not None:
+            typer.echo(f"\nreport in {page}")

@@ -51,8 +51,12 @@ Hrf = Annotated[
     str, typer.Option(help='Response of event terms without a tag, such as "glover + derivative".')
 ]
 Report = Annotated[
+    bool,
+    typer.Option("--report", help="Also write one page with maps, tables, diagnostics, in --out."),
+]
+ReportFile = Annotated[
     Path | None,
-    typer.Option(help="Also write a report: one page (.html) with maps, tables, diagnostics."),
+    typer.Option(help="Write that page here (.html) instead. [default: report.html in --out]"),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
 MaybeSeed = Annotated[

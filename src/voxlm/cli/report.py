@@ -31,7 +31,7 @@ def report(
 ) -> None:
     """Write one page on saved results: model, maps, clusters, what was left out.
 
-    Residuals, peaks and the methods paragraph need the data: voxlm fit … --report page.html.
+    Residuals, peaks and the methods paragraph need the data: voxlm fit … --report.
 
     **Examples**
 

@@ -67,8 +67,18 @@ def telling(debug: bool) -> Iterator[None]:
         raise typer.Exit(FAILED) from error
 
 
-def check_page(path: Path | None, option: str = "--report") -> None:
-    """Require the name of a page before anything is fitted."""
+def page_of(report: bool, file: Path | None, out: Path | None) -> Path | None:
+    """Return where the page goes, if one is asked for, before anything is fitted."""
+    check_page(file, "--report-file")
+    if file is not None or not report:
+        return file
+    if out is None:
+        raise MisuseError("--report writes report.html in --out: give --out, or --report-file")
+    return out / "report.html"
+
+
+def check_page(path: Path | None, option: str) -> None:
+    """Require the name of a page."""
     if path is not None and path.suffix.lower() not in (".html", ".htm"):
         raise MisuseError(f"{option} {path}: a report is one page; give a name ending in .html")
 

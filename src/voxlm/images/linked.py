@@ -79,6 +79,18 @@ class Linked:
         """Return what a table says of the places of some columns."""
         return self.base.where(columns)
 
+    def told(self, column: int) -> str:
+        """Say where a column is."""
+        return self.base.told(column)
+
+    def volume(self, values: ArrayLike) -> Any:
+        """Return a map as an image of voxels; None where there are none."""
+        return self.base.volume(values)
+
+    def sheets(self, values: ArrayLike) -> dict[str, Any]:
+        """Return a map on each surface that was given."""
+        return self.base.sheets(values)
+
     def extents(
         self, columns: ArrayLike, counts: ArrayLike, sizes: ArrayLike | None = None
     ) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DataError, did_you_mean
 from voxlm.images.meshes import Mesh
+from voxlm.images.nifti import container
 from voxlm.images.parts import (
     Lump,
     Part,
@@ -79,7 +80,34 @@ class Patches:
             if isinstance(part, Sheet) and part.mesh is not None
         }
 
-    def sheets(self, values: Floats) -> dict[str, tuple[Mesh, Floats]]:
+    def told(self, column: int) -> str:
+        """Say where a column is."""
+        place = {name: found[0] for name, found in self.where([column]).items()}
+        at = [place[axis] for axis in "xyz"] if "x" in place else []
+        number = place["vertex"]
+        said = f"{place[self.part_name]} vertex {number}"
+        if number is pd.NA:
+            said = f"voxel of {place[self.part_name]}"
+        if not np.isfinite(at).all() or not at:
+            return said
+        return f"{said} at ({at[0]:.0f}, {at[1]:.0f}, {at[2]:.0f}) mm"
+
+    def volume(self, values: ArrayLike) -> Any:
+        """Return what of a map lies in voxels, as an image, NaN as 0; None where nothing does."""
+        lumps = [
+            (part, start)
+            for part, start in zip(self.parts, starts(self.parts), strict=False)
+            if isinstance(part, Lump) and part.n
+        ]
+        if not lumps:
+            return None
+        shown = np.nan_to_num(np.asarray(values, dtype=np.float64))
+        full = np.zeros(lumps[0][0].shape, dtype=np.float32)
+        for part, start in lumps:
+            full[tuple(part.voxels.T)] = shown[start : start + part.n]
+        return container(full, lumps[0][0].affine)
+
+    def sheets(self, values: ArrayLike) -> dict[str, tuple[Mesh, Floats]]:
         """Return a map, shape ``(V,)``, as all vertices of each surface, NaN outside the mask.
 
         Returns
@@ -92,7 +120,7 @@ class Patches:
         for part, start in zip(self.parts, starts(self.parts), strict=False):
             if isinstance(part, Sheet) and part.mesh is not None:
                 full = np.full(part.n_vertices, np.nan)
-                full[part.vertices] = values[start : start + part.n]
+                full[part.vertices] = np.asarray(values)[start : start + part.n]
                 found["right" if part.name.lower().endswith("right") else "left"] = part.mesh, full
         return found
 

@@ -17,6 +17,30 @@ from voxlm.images.volume import Volume as Volume
 if TYPE_CHECKING:
     from scipy import sparse
 
+SINGULAR = {"vertices": "vertex"}
+
+
+def counted(space: Space) -> str:
+    """Return what results count, in the plural; columns of an array stand for voxels.
+
+    Examples
+    --------
+    >>> counted(Table(3))
+    'voxels'
+    """
+    return "voxels" if isinstance(space, Table) else space.unit
+
+
+def one_of(space: Space) -> str:
+    """Return the singular of :func:`counted`.
+
+    Examples
+    --------
+    >>> one_of(Table(3))
+    'voxel'
+    """
+    return SINGULAR.get(counted(space), counted(space).removesuffix("s"))
+
 
 @runtime_checkable
 class Space(Protocol):
@@ -58,6 +82,18 @@ class Space(Protocol):
 
     def where(self, columns: ArrayLike) -> dict[str, NDArray[Any]]:
         """Return what a table says of the places of some columns."""
+        ...
+
+    def told(self, column: int) -> str:
+        """Say in words where a column is."""
+        ...
+
+    def volume(self, values: ArrayLike) -> Any:
+        """Return what of a map, shape ``(V,)``, lies in voxels, as an image to draw; or None."""
+        ...
+
+    def sheets(self, values: ArrayLike) -> dict[str, Any]:
+        """Return what of a map lies on known surfaces, by side: mesh and values to be drawn."""
         ...
 
     def extents(

@@ -75,6 +75,19 @@ class Table:
         """Return what a table says of places: the number of the ``column``."""
         return {"column": np.asarray(columns, dtype=np.int64)}
 
+    def told(self, column: int) -> str:
+        """Say where a column is."""
+        return f"column {column}"
+
+    def volume(self, values: ArrayLike) -> None:
+        """Return None: there is no grid to draw on."""
+        del values
+
+    def sheets(self, values: ArrayLike) -> dict[str, Any]:
+        """Return nothing: there is no surface to draw on."""
+        del values
+        return {}
+
     def extents(
         self, columns: ArrayLike, counts: ArrayLike, sizes: ArrayLike | None = None
     ) -> dict[str, Any]:

@@ -136,8 +136,24 @@ class Volume:
 
     def where(self, columns: ArrayLike) -> dict[str, NDArray[Any]]:
         """Return what a table says of places: ``x``, ``y``, ``z`` in millimetres."""
-        x, y, z = self.places[np.asarray(columns, dtype=np.int64)].T
+        flat = np.flatnonzero(self.mask)[np.asarray(columns, dtype=np.int64)]
+        x, y, z = self.mm(np.stack(np.unravel_index(flat, self.shape), axis=-1)).T
         return {"x": x, "y": y, "z": z}
+
+    def told(self, column: int) -> str:
+        """Say where a column is."""
+        x, y, z = (float(at[0]) for at in self.where([column]).values())
+        i, j, k = self.voxel_at(x, y, z)
+        return f"voxel ({i}, {j}, {k}) at ({x:.0f}, {y:.0f}, {z:.0f}) mm"
+
+    def volume(self, values: ArrayLike) -> Any:
+        """Return a map as an image of voxels, NaN as 0: for pictures."""
+        return self.image(np.nan_to_num(values))
+
+    def sheets(self, values: ArrayLike) -> dict[str, Any]:
+        """Return nothing: voxels lie on no surface."""
+        del values
+        return {}
 
     def extents(
         self, columns: ArrayLike, counts: ArrayLike, sizes: ArrayLike | None = None

@@ -70,8 +70,12 @@ class Decision:
         """Number of significant voxels."""
         return int(self.significant.sum())
 
+    def told(self, unit: str = "voxels") -> str:
+        """Say how many are significant, by what rule; ``unit`` is what a test is of."""
+        return f"{self.n_significant:,} of {self.n_tests:,} {unit} significant: {self.words}"
+
     def __str__(self) -> str:
-        return f"{self.n_significant:,} of {self.n_tests:,} voxels significant: {self.words}"
+        return self.told()
 
 
 class Corrected(NamedTuple):

@@ -138,6 +138,7 @@ def plot_surface(
     threshold: float | None = None,
     label: str = "z",
     title: str = "",
+    signed: bool = True,
     ax: Axes | None = None,
 ) -> Figure | Axes:
     """Draw a map on the cortical surface.
@@ -153,6 +154,8 @@ def plot_surface(
     threshold : float, optional
         Absolute values below it are transparent.
     label, title : str
+    signed : bool
+        Whether colours are symmetric about 0; else they run from 0 to the largest value.
     ax : Axes, optional
         The place to draw in, for one hemisphere; a new figure where not given.
 
@@ -188,8 +191,10 @@ def plot_surface(
                 hemi=side,
                 view=view,
                 threshold=_least(threshold),
+                vmin=None if signed else 0.0,
                 vmax=limit or 1.0,
-                symmetric_cbar=True,
+                symmetric_cbar=signed,
+                cmap="RdBu_r" if signed else "viridis",
                 colorbar=last,
                 engine="matplotlib",
                 axes=place,

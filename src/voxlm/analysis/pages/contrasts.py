@@ -10,10 +10,10 @@ import pandas as pd
 
 from voxlm import report
 from voxlm.analysis.contrast import Contrast
-from voxlm.analysis.drawn import on_grid
+from voxlm.analysis.pages.maps import UNDRAWN, on_surface
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
-from voxlm.images.space import Volume
+from voxlm.images.space import counted, one_of
 
 Ask = Callable[[Any], Contrast]
 
@@ -21,11 +21,12 @@ Ask = Callable[[Any], Contrast]
 MOST_ROWS = 200
 FORMATS = {
     "x": ".0f", "y": ".0f", "z": ".0f", "stat": ".2f", "p": ".2g", "voxels": ",.0f", "mm3": ",.0f",
+    "vertices": ",.0f", "grayordinates": ",.0f", "mm2": ",.0f",
     "com_x": ".0f", "com_y": ".0f", "com_z": ".0f", "p_peak": ".2g", "p_cluster": ".2g",
     "discoveries": ",.0f", "tdp": ".2f",
 }  # fmt: skip
 HEADS = {
-    "x": "x (mm)", "y": "y (mm)", "z": "z (mm)", "p": "corrected p", "mm3": "mm³",
+    "x": "x (mm)", "y": "y (mm)", "z": "z (mm)", "p": "corrected p", "mm3": "mm³", "mm2": "mm²",
     "com_x": "centre x", "com_y": "centre y", "com_z": "centre z", "p_peak": "p of peak",
     "p_cluster": "p of cluster", "discoveries": "true discoveries", "tdp": "their share",
 }  # fmt: skip
@@ -121,11 +122,15 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     stat = contrast.stat[np.isfinite(contrast.stat)]
     df = np.asarray(contrast.df, dtype=np.float64)
     df = df[np.isfinite(df)]
-    shown = f"{df.min():.4g}" if np.ptp(df) < 1e-9 else f"{df.min():.4g} to {df.max():.4g} by voxel"
+    shown = (
+        f"{df.min():.4g}"
+        if np.ptp(df) < 1e-9
+        else f"{df.min():.4g} to {df.max():.4g} by {one_of(contrast.space)}"
+    )
     yield "Contrast", "; ".join(contrast.hypothesis.rows)
     freedom = f"{contrast.df_num} and {shown}" if contrast.kind == "F" else shown
     yield f"Degrees of freedom of {contrast.kind}", freedom
-    yield "Voxels tested", f"{stat.size:,}"
+    yield f"{counted(contrast.space).capitalize()} tested", f"{stat.size:,}"
     if stat.size:
         span = f"{stat.min():.2f} to {stat.max():.2f}".replace("-", "−")
         yield f"Range of {contrast.kind}", span
@@ -139,35 +144,31 @@ def _notes(contrast: Contrast) -> Iterator[Any]:
 def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
     contrast = verdict.contrast
     if not np.isfinite(contrast.z).any():
-        yield report.Prose("No voxel has a statistic to draw.", "note")
+        yield report.Prose(f"No {one_of(contrast.space)} has a statistic to draw.", "note")
         return
-    if isinstance(contrast.space, Volume):
-        image = contrast.space.image(np.nan_to_num(contrast.z))
-        yield from _volumes(name, verdict, image, background)
-    elif getattr(contrast.space, "mesh", None):
-        found = verdict.n_significant > 0
-        values = np.nan_to_num(verdict.values("z") if found else contrast.z)
+    space = contrast.space
+    image = space.volume(contrast.z)
+    found = verdict.n_significant > 0
+    if sheets := space.sheets(verdict.values("z") if found else contrast.z):
         which = "Significant z values" if found else "z values, no threshold,"
-        for view in ("lateral", "medial"):
-            drawn = report.plot_surface(
-                on_grid(contrast.space, values), view=view, threshold=_weakest(verdict)
-            )
-            said = f"{which} of {name} on the surface, {view} view"
-            yield report.picture(drawn, said, wide=True)
-    else:
+        yield from on_surface(sheets, f"{which} of {name}", "z", _weakest(verdict))
+    elif space.unit in UNDRAWN:
+        yield report.Prose(UNDRAWN[space.unit], "note")
+    if image is not None:
+        yield from _volumes(name, verdict, image, background)
+    elif not sheets:
         drawn = report.plot_histogram(contrast.z, "z")
-        yield report.picture(drawn, f"Histogram of the z values of {name} over columns")
-        yield report.picture(
-            report.plot_qq(contrast.z, "z"), f"Quantiles of the z values of {name}"
-        )
+        yield report.picture(drawn, f"Histogram of the z values of {name} over {counted(space)}")
+        drawn = report.plot_qq(contrast.z, "z")
+        yield report.picture(drawn, f"Quantiles of the z values of {name}")
 
 
 def _volumes(name: str, verdict: Verdict, image: Any, background: Any) -> Iterator[Any]:
     """Yield slices and cuts of what is significant, and a viewer of the whole map."""
     space, weakest = verdict.contrast.space, _weakest(verdict)
-    if verdict.n_significant:
-        shown = space.image(np.nan_to_num(verdict.values("z")))
-        said = f"z of {name} in its {verdict.n_significant:,} significant voxels"
+    shown = space.volume(verdict.values("z")) if verdict.n_significant else None
+    if shown is not None and np.any(shown.dataobj):
+        said = f"z of {name} in its {verdict.n_significant:,} significant {counted(space)}"
         drawn = report.plot_stat_map(shown, background, threshold=weakest)
         yield report.picture(drawn, f"{said}, in axial slices", wide=True)
         drawn = report.plot_ortho(shown, background, threshold=weakest)
@@ -191,8 +192,9 @@ def _weakest(verdict: Verdict) -> float | None:
 
 
 def _table(verdict: Verdict) -> Iterator[Any]:
+    unit = one_of(verdict.contrast.space)
     if not verdict.n_significant:
-        yield report.Prose("No voxel is significant, so there is no cluster.", "note")
+        yield report.Prose(f"No {unit} is significant, so there is no cluster.", "note")
         return
     table = verdict.table()
     kind = "clusters and their peaks" if "cluster" in table else "significant columns"

@@ -11,8 +11,9 @@ from scipy.special import chdtrc
 from voxlm import report
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.innovations import Diagnosis, diagnose
+from voxlm.analysis.pages.maps import drawn_maps
 from voxlm.errors import DataError
-from voxlm.images.space import Volume
+from voxlm.images.space import counted
 from voxlm.models.residuals import EXTREME
 
 #: Voxels beyond this p count as not normal.
@@ -30,13 +31,11 @@ def diagnostic_blocks(fit: Fit, background: Any) -> Iterator[Any]:
     """
     shown = [("R²", fit.rsquared), *((f"ρ({k + 1})", fit.rho[k]) for k in range(fit.order))]
     shown = [(label, values) for label, values in shown if np.isfinite(values).any()]
-    if isinstance(fit.run.space, Volume):
-        for label, values in shown:
-            image = fit.run.space.image(np.nan_to_num(values))
-            drawn = report.plot_stat_map(image, background, label=label, signed=label != "R²")
-            yield report.picture(drawn, f"{label} at every voxel", wide=True)
+    space = fit.run.space
     for label, values in shown:
-        yield report.picture(report.plot_histogram(values, label), f"{label} over voxels")
+        yield from drawn_maps(space, values, label, background, signed=label != "R²")
+    for label, values in shown:
+        yield report.picture(report.plot_histogram(values, label), f"{label} over {counted(space)}")
     try:
         found = diagnose(fit)
     except DataError as error:
@@ -46,7 +45,7 @@ def diagnostic_blocks(fit: Fit, background: Any) -> Iterator[Any]:
 
 
 def _residuals(fit: Fit, found: Diagnosis) -> Iterator[Any]:
-    residuals = found.residuals
+    residuals, unit = found.residuals, counted(fit.run.space)
     bera = residuals.jarque_bera
     p = chdtrc(2, bera[np.isfinite(bera)])
     share = 100 * float(np.mean(p < LEVEL)) if p.size else float("nan")
@@ -56,7 +55,10 @@ def _residuals(fit: Fit, found: Diagnosis) -> Iterator[Any]:
         (
             ("Scans that stand out", _scans(found.spikes)),
             (f"Residuals beyond {EXTREME:g} sd", _extreme(residuals.scan_extreme)),
-            ("Voxels that are not normal (Jarque-Bera, p < 0.05)", f"{share:.1f} %, 5 % by chance"),
+            (
+                f"{unit.capitalize()} that are not normal (Jarque-Bera, p < 0.05)",
+                f"{share:.1f} %, 5 % by chance",
+            ),
             (f"Correlation left at lag 1{whitened}", f"median {np.median(lag):.3f}"),
         )
     )
@@ -66,7 +68,7 @@ def _residuals(fit: Fit, found: Diagnosis) -> Iterator[Any]:
     yield report.picture(drawn, f"{said}{moved}", wide=True)
     yield report.picture(
         report.plot_qq(residuals.sample),
-        f"Quantiles of the standardised residuals of {residuals.sample.shape[1]} random voxels",
+        f"Quantiles of the standardised residuals of {residuals.sample.shape[1]} random {unit}",
     )
     if found.motion is not None:
         drawn = report.plot_motion(found.motion, found.variance)

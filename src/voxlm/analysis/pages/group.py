@@ -13,10 +13,11 @@ from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.groupsummary import describe_group
 from voxlm.analysis.influence import influence, map_names, voxel_effects
 from voxlm.analysis.pages.contrasts import peak
+from voxlm.analysis.pages.maps import drawn_maps
 from voxlm.analysis.pages.model import inputs_grid
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError, DesignError
-from voxlm.images.space import Volume
+from voxlm.images.space import counted
 
 #: Units whose Cook's distance is listed.
 MOST_UNITS = 10
@@ -25,7 +26,7 @@ MOST_UNITS = 10
 def group_model_blocks(fit: GroupFit) -> Iterator[Any]:
     """Yield what a page says of a group's model."""
     yield report.Code(fit.formula.strip(), "Formula, with what it implies written out")
-    yield report.Code(describe_group(fit), "Summary, medians over voxels")
+    yield report.Code(describe_group(fit), f"Summary, medians over {counted(fit.space)}")
     meaning = getattr(fit.design.meaning, "meaning", None)
     if meaning is not None:
         yield report.grid(meaning.table(), "What each word of the formula was taken for")
@@ -44,7 +45,8 @@ def peak_blocks(fit: GroupFit, verdict: Verdict) -> Iterator[Any]:
     if at is None:
         return
     yield report.Heading("At the peak")
-    where = _where(fit, at)
+    told = fit.space.told(at)
+    where = f"{told[0].upper()}{told[1:]}"
     try:
         drawn = report.plot_effects(voxel_effects(fit, at))
         said = "the maps' values, with the fit and its 95 % band"
@@ -85,16 +87,19 @@ def coverage_blocks(fit: GroupFit) -> Iterator[Any]:
     shares = np.isfinite(fit.maps.values).mean(axis=1)
     names = map_names(fit, np.arange(fit.maps.n_maps))
     drawn = report.plot_coverage(names, shares)
-    yield report.picture(drawn, "Share of the voxels in which each map has a value")
+    yield report.picture(drawn, f"Share of the {counted(fit.space)} in which each map has a value")
+    unit = counted(fit.space)
     counts = pd.Series(fit.nobs).value_counts().sort_index(ascending=False)
-    table = pd.DataFrame({"maps": counts.index, "voxels": counts.to_numpy()})
-    table["share"] = 100 * table["voxels"] / fit.n_voxels
-    formats = {"maps": ".0f", "voxels": ",.0f", "share": ".1f"}
-    said = "Voxels by the number of maps they were fitted on; 0 where too few are left"
+    table = pd.DataFrame({"maps": counts.index, unit: counts.to_numpy()})
+    table["share"] = 100 * table[unit] / fit.n_voxels
+    formats = {"maps": ".0f", unit: ",.0f", "share": ".1f"}
+    said = (
+        f"{unit.capitalize()} by the number of maps they were fitted on; 0 where too few are left"
+    )
     yield report.grid(table, said, formats, {"share": "share (%)"})
-    if isinstance(fit.space, Volume) and len(counts) > 1:
-        there = report.plot_stat_map(fit.image("nobs"), label="maps", signed=False)
-        yield report.picture(there, "Number of maps at each voxel", wide=True)
+    if len(counts) > 1:
+        nobs = fit.nobs.astype(np.float64)
+        yield from drawn_maps(fit.space, nobs, "maps", None, signed=False)
     yield inputs_grid(fit.maps.inputs)
 
 
@@ -102,12 +107,11 @@ def component_blocks(fit: GroupFit, background: Any) -> Iterator[Any]:
     """Yield maps and histograms of the variance components and what goes with them."""
     shown = [(label, values) for label, values in _components(fit) if np.isfinite(values).any()]
     for label, values in shown:
-        yield report.picture(report.plot_histogram(values, label), f"{label} over voxels")
+        yield report.picture(
+            report.plot_histogram(values, label), f"{label} over {counted(fit.space)}"
+        )
     for label, values in shown:
-        if isinstance(fit.space, Volume) and np.any(np.nan_to_num(values)):
-            image = fit.space.image(np.nan_to_num(values))
-            there = report.plot_stat_map(image, background, label=label, signed=False)
-            yield report.picture(there, f"{label} at every voxel", wide=True)
+        yield from drawn_maps(fit.space, values, label, background, signed=False)
 
 
 def _components(fit: GroupFit) -> Iterator[tuple[str, Any]]:
@@ -124,10 +128,3 @@ def _components(fit: GroupFit) -> Iterator[tuple[str, Any]]:
     yield "residual variance", fit.scale
     if fit.model == "lm":
         yield "R²", fit.rsquared
-
-
-def _where(fit: GroupFit, at: int) -> str:
-    if not isinstance(fit.space, Volume):
-        return f"Column {at}"
-    x, y, z = fit.space.mm(fit.space.voxels[at])[0]
-    return f"Peak at ({x:.0f}, {y:.0f}, {z:.0f}) mm"

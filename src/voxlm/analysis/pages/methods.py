@@ -11,6 +11,7 @@ from voxlm.analysis.fit import Fit
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.verdict import Verdict
 from voxlm.formula.terms import Resolved
+from voxlm.images.space import counted, one_of
 
 PACKAGES = (
     "voxlm", "numpy", "scipy", "pandas", "numba", "nibabel", "formulaic", "statsmodels",
@@ -90,12 +91,12 @@ def group_methods(fit: GroupFit, verdicts: Sequence[Verdict]) -> str:
     """Describe the fit of a group, with references; as :func:`first_level_methods`."""
     cited: list[str] = []
     said = [
-        f"{fit.maps.n_maps} maps were analysed at each of {fit.n_voxels:,} voxels with voxlm "
-        f"{_version('voxlm')}.",
+        f"{fit.maps.n_maps} maps were analysed at each of {fit.n_voxels:,} {counted(fit.space)} "
+        f"with voxlm {_version('voxlm')}.",
         f"The model was `{fit.formula.strip()}`, {_estimator(fit, cited)}.",
     ]
     if (fit.nobs < fit.maps.n_maps).any():
-        said.append("A voxel was fitted on the maps that have a value there.")
+        said.append(f"A {one_of(fit.space)} was fitted on the maps that have a value there.")
     return _joined([*said, *_tests(verdicts, cited)], cited)
 
 
@@ -127,8 +128,8 @@ def _data(fits: Sequence[Fit]) -> Iterator[str]:
     pace = "" if first.run.tr is None else f", TR {first.run.clock.tr:g} s"
     yield (
         f"{runs} ({scans} scans{pace}) {'was' if len(fits) == 1 else 'were'} analysed at each of "
-        f"{first.n_voxels:,} voxels with voxlm {_version('voxlm')} by a general linear model "
-        f"[glm]."
+        f"{first.n_voxels:,} {counted(first.run.space)} with voxlm {_version('voxlm')} by a "
+        f"general linear model [glm]."
     )
     width = first.run.smoothing_fwhm
     smoothed = ""
@@ -183,9 +184,9 @@ def _noise(fit: Fit, cited: list[str]) -> str:
         return "Noise was taken to be independent (ordinary least squares)."
     cited.append("ar")
     return (
-        f"Noise was modelled as autoregressive of order {fit.order} at each voxel, its "
-        f"coefficients not binned, by feasible generalised least squares with Yule-Walker "
-        f"estimates, at most {fit.maxiter} fits a voxel [ar]."
+        f"Noise was modelled as autoregressive of order {fit.order} at each "
+        f"{one_of(fit.run.space)}, its coefficients not binned, by feasible generalised least "
+        f"squares with Yule-Walker estimates, at most {fit.maxiter} fits each [ar]."
     )
 
 
@@ -223,6 +224,6 @@ def _tests(verdicts: Sequence[Verdict], cited: list[str]) -> Iterator[str]:
         sides = "two-sided t" if contrast.kind == "t" else "F"
         yield (
             f"The contrast `{contrast.text}` was tested by {sides} tests; {verdict.decision.words}"
-            f"{marks}: {verdict.n_significant:,} of {verdict.decision.n_tests:,} voxels were "
-            f"significant."
+            f"{marks}: {verdict.n_significant:,} of {verdict.decision.n_tests:,} "
+            f"{counted(contrast.space)} were significant."
         )

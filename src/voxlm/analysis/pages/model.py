@@ -18,6 +18,7 @@ from voxlm.errors import ContrastError, DataError
 from voxlm.formula.terms import Resolved
 from voxlm.hrf import as_response
 from voxlm.images.inputs import Input
+from voxlm.images.space import counted, one_of
 from voxlm.models.reduce import FITTED
 
 TITLES = {"lm": "Least squares", "glsar": "Generalised least squares with AR noise"}
@@ -64,18 +65,24 @@ def _facts(fit: Fit) -> Iterator[tuple[str, str]]:
     kept = estimate.X.shape[0]
     pace = "" if run.tr is None else f", TR {run.clock.tr:g} s"
     yield "Scans", f"{kept} of {run.clock.n_scans}{pace}"
-    yield "Voxels", f"{int(fitted.sum()):,} fitted of {fit.n_voxels:,}"
+    yield counted(run.space).capitalize(), f"{int(fitted.sum()):,} fitted of {fit.n_voxels:,}"
     yield "Columns", f"{len(fit.names)}"
     yield "Residual degrees of freedom", f"{fit.df_resid:g}"
-    units = {"percent": "percent of each voxel's mean", "grand_mean": "percent of the grand mean"}
+    units = {
+        "percent": f"percent of each {one_of(run.space)}'s mean",
+        "grand_mean": "percent of the grand mean",
+    }
     yield "Units", units.get(run.scaling or "", "those of the data")
     width = run.smoothing_fwhm
     widths = () if width is None else np.atleast_1d(width)
     yield "Smoothing", " × ".join(f"{w:g}" for w in widths) + " mm" if len(widths) else "none"
     if fitted.any():
-        yield "R², median over voxels", f"{np.median(fit.rsquared[fitted]):.3f}"
+        yield f"R², median over {counted(run.space)}", f"{np.median(fit.rsquared[fitted]):.3f}"
         for k in range(fit.order):
-            yield f"ρ({k + 1}), median over voxels", f"{np.median(fit.rho[k][fitted]):.3f}"
+            yield (
+                f"ρ({k + 1}), median over {counted(run.space)}",
+                f"{np.median(fit.rho[k][fitted]):.3f}",
+            )
 
 
 def _inflation(design: Design) -> Iterator[Any]:

@@ -26,7 +26,6 @@ from voxlm.analysis.pages.model import left_out_blocks, model_blocks
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
 from voxlm.images.atomic import write_text
-from voxlm.images.space import Volume
 
 
 def write_run_report(
@@ -43,7 +42,7 @@ def write_run_report(
     check_page_name(path)
     verdicts = decided(ask, contrasts, correct, alpha, options)
     first = fits[0]
-    background = mean_image(first) if isinstance(first.run.space, Volume) else None
+    background = mean_image(first)
     courses = _peak_courses(fits, verdicts)
     sections = [report.Section("Model", tuple(_models(fits, verdicts)))]
     for name, verdict in verdicts.items():
