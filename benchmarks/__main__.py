@@ -14,6 +14,7 @@ from statistics import median
 
 from benchmarks import (
     rows_arrays,
+    rows_face,
     rows_files,
     rows_formula,
     rows_group,
@@ -26,7 +27,7 @@ from benchmarks.measure import Measured, Row, Settings
 
 ROWS = (*rows_arrays.ROWS[:3], *rows_files.ROWS, *rows_processes.ROWS[:3], rows_arrays.ROWS[3])
 ROWS += (*rows_processes.ROWS[3:], *rows_formula.ROWS, *rows_inference.ROWS, *rows_group.ROWS)
-ROWS += (*rows_mixed.ROWS, *rows_report.ROWS)
+ROWS += (*rows_mixed.ROWS, *rows_report.ROWS, *rows_face.ROWS)
 PACKAGES = ("voxlm", "nilearn", "statsmodels", "numpy", "scipy", "numba", "isal")
 HEADS = ("work", "peer", "ours", "peer's", "ratio", "at least", "aim", "verdict")
 

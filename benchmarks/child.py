@@ -70,6 +70,12 @@ def nilearn(folder: str, out: str) -> dict[str, float]:
     return {"mb": peak_mb()}
 
 
+def face(work: str, package: str, folder: str, out: str) -> dict[str, float]:
+    """Go from files to a map with one of the two packages; report the peak memory."""
+    importlib.import_module("benchmarks.face").WORK[work](package, Path(folder), Path(out))
+    return {"mb": peak_mb()}
+
+
 def flips(path: str, n_perm: str) -> dict[str, float]:
     """Flip the signs of maps in a file with voxlm; report the peak memory."""
     np, permutation = map(importlib.import_module, ("numpy", "voxlm.inference.permutation"))
@@ -95,6 +101,7 @@ JOBS: dict[str, Any] = {
     "first-call": first_call,
     "ours": ours,
     "nilearn": nilearn,
+    "face": face,
     "flips": flips,
     "flips-nilearn": flips_nilearn,
 }

@@ -24,6 +24,7 @@ from voxlm.models.estimate import Estimate
 __all__ = [
     "Contrast",
     "compute_contrast",
+    "compute_fixed_effect_contrast",
     "compute_fixed_effects",
     "expression_to_contrast_vector",
 ]
@@ -318,6 +319,33 @@ def runs_with_effect(con_vals: Sequence[ArrayLike]) -> list[int]:
     if not kept:
         raise ContrastError("All contrasts provided were null contrasts.")
     return kept
+
+
+def compute_fixed_effect_contrast(
+    labels: Sequence[NDArray[Any]],
+    results: Sequence[Mapping[Any, Any]],
+    con_vals: Sequence[ArrayLike],
+    stat_type: str | None = None,
+) -> Contrast:
+    """Test the mean of a contrast over runs.
+
+    Parameters
+    ----------
+    labels, results : sequence
+        What :func:`~voxlm.glm.first_level.run_glm` returned, one of each a run.
+    con_vals : sequence of array_like
+        Weights of each run; a run whose weights are all zero is left out, with a warning.
+    stat_type : {"t", "F"}, optional
+        t for one row and F for several where left out.
+
+    Returns
+    -------
+    Contrast
+    """
+    runs = runs_with_effect(con_vals)
+    return mean_contrast(
+        [compute_contrast(labels[k], results[k], con_vals[k], stat_type) for k in runs]
+    )
 
 
 def compute_fixed_effects(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import make_dataclass
+from functools import cache
 from typing import Any
 
 import lazy_loader
@@ -12,6 +13,7 @@ import numpy as np
 from voxlm.errors import VoxlmError
 
 sklearn = lazy_loader.load("sklearn")
+twins = lazy_loader.load("voxlm.glm.twin", suppress_warning=True)
 
 
 class NotFittedError(VoxlmError, AttributeError):
@@ -66,13 +68,35 @@ class Estimator:
 
     def __sklearn_tags__(self) -> Any:
         utils = sklearn.utils
-        kinds = [("niimg_like", bool, True), ("surf_img", bool, True)]
-        tags = make_dataclass("ImageTags", kinds, bases=(utils.InputTags,))
         return utils.Tags(
             estimator_type="glm",
             target_tags=utils.TargetTags(required=False),
-            input_tags=tags(two_d_array=False),
+            input_tags=_image_tags()(two_d_array=False),
         )
+
+    def _more_tags(self) -> Any:
+        return self.__sklearn_tags__()
+
+    def get_metadata_routing(self) -> Any:
+        """Return which arguments of ``fit`` scikit-learn's metadata routing hands on."""
+        return twins.twin(self).get_metadata_routing()
+
+    def set_fit_request(self, **requests: Any) -> Any:
+        """Ask scikit-learn's metadata routing for arguments of ``fit``, and return the model.
+
+        Parameters
+        ----------
+        **requests : bool, str or None
+            By the name of the argument, as for scikit-learn's own estimators.
+        """
+        made = twins.twin(self)
+        made.set_fit_request(**requests)
+        self._metadata_request = made._metadata_request
+        return self
+
+    def _repr_html_(self) -> str:
+        """Return the picture of the model that notebooks show, as scikit-learn draws it."""
+        return str(twins.twin(self)._repr_html_())
 
     def __sklearn_is_fitted__(self) -> bool:
         raise AttributeError("every model says when it is fitted")
@@ -89,6 +113,13 @@ class Estimator:
             print(f"[{type(self).__name__}.fit] {words}")
 
 
+@cache
+def _image_tags() -> Any:
+    """Return scikit-learn's tags of what a model takes, with those of images."""
+    kinds = [("niimg_like", bool, True), ("surf_img", bool, True)]
+    return make_dataclass("ImageTags", kinds, bases=(sklearn.utils.InputTags,))
+
+
 def _same(value: Any, default: Any) -> bool:
     if value is default:
         return True
@@ -96,27 +127,3 @@ def _same(value: Any, default: Any) -> bool:
         return type(value) is type(default) and bool(np.all(value == default))
     except (TypeError, ValueError):
         return False
-
-
-ATTRIBUTES = ("residuals", "normalized_residuals", "predicted", "SSE", "r_square", "MSE")
-
-
-def check_attribute(name: str, minimize_memory: bool, model: str) -> None:
-    """Require a known voxelwise attribute and the memory to have kept it."""
-    if name not in ATTRIBUTES:
-        raise VoxlmError(f"'attribute' must be one of {list(ATTRIBUTES)}.\n'{name}' was provided.")
-    if minimize_memory:
-        raise AttributeError(
-            "To access voxelwise attributes like R-squared, residuals, and predictions, "
-            f"the `{model}`-object needs to store there attributes. "
-            "To do so, set `minimize_memory` to `False` "
-            f"when initializing the `{model}`-object."
-        )
-
-
-def voxelwise(labels: Any, results: Any, name: str, n_scans: int | None) -> Any:
-    """Gather an attribute of grouped results, ``(n_scans, V)``, or ``(1, V)`` without scans."""
-    out = np.zeros((n_scans or 1, labels.size))
-    for label, fit in results.items():
-        out[:, labels == label] = getattr(fit, name)
-    return out

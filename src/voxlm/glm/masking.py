@@ -156,6 +156,7 @@ def make_masker(
                 f"call its fit() first"
             )
         fwhm = _chosen(fwhm, getattr(mask, "smoothing_fwhm", None))
+        _say_used(mask, smoothing_fwhm, fwhm)
     check_kinds(given, imgs[0])
     if is_surface(imgs[0]):
         _warn_of_grids(target_affine=target_affine, target_shape=target_shape)
@@ -187,6 +188,22 @@ def _chosen(model: Any, masker: Any) -> Any:
             stacklevel=4,
         )
     return model
+
+
+def _say_used(masker: Any, model: Any, fwhm: Any) -> None:
+    """Say what is taken from a masker that was given, in nilearn's words."""
+    lines = [f"Parameter mask_img :\n    that of the given {type(masker).__name__}\n"]
+    if model is None and fwhm is not None:
+        lines.append(
+            f"Parameter smoothing_fwhm :\n    Masker parameter {fwhm}"
+            f" - overriding estimator parameter {model}\n"
+        )
+    warnings.warn(
+        "Overriding provided-default estimator parameters with provided masker parameters :\n"
+        + "".join(lines),
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _warn_of_grids(**options: Any) -> None:

@@ -19,6 +19,7 @@ from voxlm.kernels.arvariance import contrast_covariance
 from voxlm.kernels.rank import rank
 from voxlm.models.estimate import Estimate
 from voxlm.models.onepass import fit_one_pass
+from voxlm.models.reduce import CONSTANT, ZERO
 
 Floats = NDArray[np.float64]
 
@@ -293,11 +294,12 @@ def grouped(
         One :class:`RegressionResults` a label.
     """
     V = found.scale.size
+    params = _with_constants(found, data)
     eye = np.eye(found.X.shape[1])
     if not found.order:
         labels = np.zeros(V)
         cov = found.basis.Rinv @ found.basis.Rinv.T
-        fit = RegressionResults(found.params, data, OLSModel(found.X), data, None, cov, found.scale)
+        fit = RegressionResults(params, data, OLSModel(found.X), data, None, cov, found.scale)
         return labels, {0.0: fit}
     # Voxels left out have no coefficients; they go with those of independent noise.
     rho, back = np.unique(np.nan_to_num(found.rho) + 0.0, axis=1, return_inverse=True)
@@ -309,7 +311,7 @@ def grouped(
     for k, voxels in enumerate(parts):
         series = None if data is None else data[:, voxels]
         results[str(names[k])] = RegressionResults(
-            found.params[:, voxels],
+            params[:, voxels],
             series,
             ARModel(found.X, rho[:, k]),
             None,
@@ -318,6 +320,16 @@ def grouped(
             found.scale[voxels],
         )
     return names[back.ravel()], results
+
+
+def _with_constants(found: Estimate, data: Floats | None) -> Floats:
+    """Return the coefficients, with those of series that do not vary, which have no noise."""
+    flat = np.isin(found.status, (CONSTANT, ZERO))
+    if data is None or not flat.any():
+        return found.params
+    params = found.params.copy()
+    params[:, flat] = np.linalg.pinv(found.X).sum(axis=1)[:, None] * data[0, flat]
+    return params
 
 
 def check_rows(Y: Any, X: Any) -> None:

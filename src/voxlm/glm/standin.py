@@ -13,7 +13,8 @@ from voxlm.glm.masking import is_surface
 try:
     from nilearn.glm.first_level import FirstLevelModel
     from nilearn.glm.second_level import SecondLevelModel
-    from nilearn.maskers import NiftiMasker, SurfaceMasker
+
+    from voxlm.glm.theirs import masker_of
 except ModuleNotFoundError as missing:
     raise VoxlmError(
         "generate_report needs nilearn, which is not installed; install it with: "
@@ -36,7 +37,7 @@ def stand_in(model: Any) -> Any:
     made = (FirstLevelModel if first else SecondLevelModel)(**model.get_params(deep=False))
     if not model.__sklearn_is_fitted__():
         return made
-    made.masker_ = _masker(model.mask_img_)
+    made.masker_ = masker_of(model.mask_img_)
     made._report_content["reports_at_fit_time"] = model.reports if first else True
     if first:
         made.labels_, made.results_, made.fir_delays_ = [], [], model.fir_delays_
@@ -52,12 +53,6 @@ def stand_in(model: Any) -> Any:
 
     made.compute_contrast = compute_contrast
     return made
-
-
-def _masker(mask: Any) -> Any:
-    """Return nilearn's masker of a mask, which knows its size and coverage."""
-    kind = SurfaceMasker if is_surface(mask) else NiftiMasker
-    return kind(mask_img=mask).fit()
 
 
 def _facts(model: Any) -> dict[str, Any]:

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import lazy_loader
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import VoxlmError, VoxlmWarning
-from voxlm.glm.faults import InputTypeError
+from voxlm.glm.faults import InputTypeError, named_by_nilearn
 from voxlm.images.meshes import open_mesh
 from voxlm.images.scans import Scans, array_scans
 from voxlm.images.smoothing import check_fwhm
 from voxlm.kernels.mesh import neighbour_average, steps_of_fwhm, triangle_areas
+
+theirs = lazy_loader.load("voxlm.glm.theirs", suppress_warning=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,10 @@ class SurfaceMasker:
         """Number of vertices in the mask, V."""
         return sum(int(part.sum()) for part in self.parts.values())
 
+    def of_nilearn(self) -> Any:
+        """Return nilearn's masker of the same vertices; where surfaces come from, nilearn is."""
+        return theirs.masker_of(self.mask_img_, smoothing_fwhm=self.smoothing_fwhm)
+
     def scans(self, image: Any, kept: NDArray[np.bool_] | None = None) -> Scans:  # noqa: ARG002
         """Return an image as a source of rows."""
         return array_scans(np.atleast_2d(self.transform(image)))
@@ -60,7 +67,7 @@ class SurfaceMasker:
             return np.vstack([np.atleast_2d(self.transform(image)) for image in imgs])
         check_same_mesh(self.template, imgs)
         picked = [self._part(imgs, name)[mask] for name, mask in self.parts.items()]
-        rows = np.nan_to_num(np.concatenate(picked, axis=0).T)
+        rows = np.concatenate(picked, axis=0).T
         return rows if sample_mask is None else rows[np.asarray(sample_mask)]
 
     def _part(self, image: Any, name: str) -> NDArray[Any]:
@@ -125,9 +132,10 @@ def _finite(imgs: Sequence[Any], name: str) -> NDArray[np.bool_]:
 
 def check_same_mesh(one: Any, other: Any) -> None:
     """Require that two surface images have the same numbers of vertices in the same parts."""
+    kind = named_by_nilearn(VoxlmError, "MeshDimensionError")
     here = {name: part.n_vertices for name, part in one.mesh.parts.items()}
     there = {name: part.n_vertices for name, part in other.mesh.parts.items()}
     if set(here) != set(there):
-        raise VoxlmError(f"PolyMeshes do not have the same keys: {sorted(here)}, {sorted(there)}")
+        raise kind(f"PolyMeshes do not have the same keys: {sorted(here)}, {sorted(there)}")
     if here != there:
-        raise VoxlmError(f"Number of vertices do not match for between meshes: {here}, {there}")
+        raise kind(f"Number of vertices do not match for between meshes: {here}, {there}")

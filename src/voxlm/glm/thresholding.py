@@ -10,10 +10,10 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from voxlm.errors import DataError, VoxlmError
-from voxlm.glm.faults import InputTypeError
+from voxlm.glm.faults import InputTypeError, named_by_nilearn
 from voxlm.glm.masking import (
     SurfaceMasker,
     VolumeMasker,
@@ -29,7 +29,7 @@ from voxlm.kernels.graph import components, volume_graph
 from voxlm.kernels.mesh import mesh_graph
 
 Floats = NDArray[np.float64]
-DEFAULT_Z_THRESHOLD = float(norm.isf(0.001))
+DEFAULT_Z_THRESHOLD = float(-ndtri(0.001))
 BELOW = 1e-12  # what nilearn takes off the FDR threshold, so that the voxel at it stays in
 METHODS = ["fpr", "fdr", "bonferroni", "fwe", None]
 
@@ -62,7 +62,7 @@ def fdr_threshold(z_vals: ArrayLike, alpha: float) -> float:
         return np.inf
     if alpha == 1:
         return float(z[-1]) - BELOW
-    rejected = correct(norm.sf(z), "fdr", alpha).n_significant
+    rejected = correct(ndtr(-z), "fdr", alpha).n_significant
     return float(z[rejected - 1]) - BELOW if rejected else np.inf
 
 
@@ -107,7 +107,7 @@ def threshold_stats_img(
     threshold = _asked(threshold, height_control, two_sided)
     level = alpha / 2 if two_sided else alpha
     if height_control == "fpr":
-        threshold = float(norm.isf(level))
+        threshold = float(-ndtri(level))
     if stat_img is None:
         if threshold is None:
             raise VoxlmError(f"'stat_img' cannot be None for {height_control=}")
@@ -163,8 +163,8 @@ def _controlled(stats: Floats, control: str, level: float) -> float:
     if control == "fdr":
         return fdr_threshold(tests, level)
     if control == "bonferroni":
-        return float(norm.isf(level / tests.size))
-    return float(norm.isf(correct(norm.sf(tests), "holm", level).p_threshold))
+        return float(-ndtri(level / tests.size))
+    return float(-ndtri(correct(ndtr(-tests), "holm", level).p_threshold))
 
 
 def _above(values: Floats, threshold: float, two_sided: bool) -> NDArray[np.bool_]:
@@ -229,7 +229,7 @@ def cluster_level_inference(
     graph = graph_of(masker)
     out = np.zeros(stats.size)
     for part in _parts(masker):
-        family = ari(np.where(part, norm.sf(stats), np.nan), alpha)
+        family = ari(np.where(part, ndtr(-stats), np.nan), alpha)
         for height in heights:
             labels = components(graph, (stats > height) & part)
             for k in range(labels.max(initial=-1) + 1):
@@ -266,7 +266,9 @@ def _masker(stat_img: Any, mask_img: Any) -> VolumeMasker | SurfaceMasker:
         len(open_image(stat_img, "stat_img").shape) > 3
         and open_image(stat_img, "stat_img").shape[3] != 1
     ):
-        raise InputTypeError("Input data has incompatible dimensionality: a map has three axes")
+        raise named_by_nilearn(InputTypeError, "DimensionError")(
+            "Input data has incompatible dimensionality: a map has three axes"
+        )
     return make_masker([stat_img], mask_img, "background")
 
 

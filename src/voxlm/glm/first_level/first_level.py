@@ -18,7 +18,6 @@ from voxlm.glm.contrasts import (
     mean_contrast,
     runs_with_effect,
 )
-from voxlm.glm.estimator import Estimator, check_attribute, voxelwise
 from voxlm.glm.first_level.planning import (
     check_parameters,
     retained_scans,
@@ -35,16 +34,17 @@ from voxlm.glm.first_level.runs import (
 )
 from voxlm.glm.first_level.scaling import mean_scaling, warn_centred
 from voxlm.glm.first_level.wording import formula_of
-from voxlm.glm.masking import Masker, check_images, is_masker, make_masker
+from voxlm.glm.masking import Masker, check_images, make_masker
 from voxlm.glm.regression import noise_order
 from voxlm.glm.reporting import Reported
+from voxlm.glm.voxelwise import Part, Voxelwise
 from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
 from voxlm.models.reduce import ZERO
 
 __all__ = ["FirstLevelModel", "mean_scaling", "run_glm"]
 
 
-class FirstLevelModel(Reported, Estimator):
+class FirstLevelModel(Reported, Voxelwise):
     """A linear model of the runs of one person.
 
     Parameters
@@ -224,14 +224,13 @@ class FirstLevelModel(Reported, Estimator):
         self._keep(fits, designs, masker)
         self._planned = planned
         self._reporting_data = {"run_imgs": run_files(runs)}
-        self._say(f"Computation of {len(runs)} runs done in {perf_counter() - began:.2f} s.")
+        self._say(f"Computation of {len(runs)} runs done in {perf_counter() - began:.2f} seconds.")
         return self
 
     def _keep(self, fits: list[FittedRun], designs: list[pd.DataFrame], masker: Masker) -> None:
-        for name in ("labels_", "results_", "residuals_", "predicted_", "r_square_"):
-            self.__dict__.pop(name, None)
-        self._fits, self.design_matrices_, self._masker = fits, designs, masker
-        self.masker_ = self.mask_img if is_masker(self.mask_img) else masker
+        self._forget()
+        self._fits, self.design_matrices_ = fits, designs
+        self._take(masker)
         self.fir_delays_ = [0] if self.fir_delays is None else self.fir_delays
         self.standardize_ = standard_of(self.standardize, self.signal_scaling)
         self.memory_ = self.memory
@@ -244,7 +243,6 @@ class FirstLevelModel(Reported, Estimator):
                     UserWarning,
                     stacklevel=3,
                 )
-        self.mask_img_, self.n_elements_ = masker.mask_img_, masker.n_elements_
         if (
             self.signal_scaling is not False
             and self.signal_scaling == 0
@@ -350,35 +348,9 @@ class FirstLevelModel(Reported, Estimator):
     def _groups(self) -> list[Any]:
         return [fit.groups() for fit in self._fits]
 
-    def _get_element_wise_model_attribute(
-        self, attribute: str, result_as_time_series: bool
-    ) -> list[Any]:
-        """Return an attribute of the results as images, one a run."""
-        self._check_fitted()
-        check_attribute(attribute, self.minimize_memory, "FirstLevelModel")
-        out = []
-        for frame, labels, results in zip(
-            self.design_matrices_, self.labels_, self.results_, strict=True
-        ):
-            n = len(frame) if result_as_time_series else None
-            values = voxelwise(labels, results, attribute, n)
-            out.append(self._masker.inverse_transform(values))
-        return out
-
-    @cached_property
-    def residuals_(self) -> list[Any]:
-        """Data less predictions, one image a run."""
-        return self._get_element_wise_model_attribute("residuals", True)
-
-    @cached_property
-    def predicted_(self) -> list[Any]:
-        """Predictions, one image a run."""
-        return self._get_element_wise_model_attribute("predicted", True)
-
-    @cached_property
-    def r_square_(self) -> list[Any]:
-        """Share of variation explained, one image a run."""
-        return self._get_element_wise_model_attribute("r_square", False)
+    def _parts(self) -> list[Part]:
+        lengths = map(len, self.design_matrices_)
+        return list(zip(lengths, self.labels_, self.results_, strict=True))
 
     @property
     def formula(self) -> str:

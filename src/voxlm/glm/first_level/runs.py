@@ -150,7 +150,8 @@ def fit_run(
     X = design.to_numpy(dtype=np.float64)
     if options.keep_data or options.cache is not None or options.standardize:
         data = scaled(read_rows(source, kept), options)
-        return FittedRun(_cached(data, X, options), data if options.keep_data else None)
+        found = fit_kept(data, X, options.order, options.bins, options.cache)
+        return FittedRun(found, data if options.keep_data else None)
     if options.scaling == 1 and options.scaling is not False:
         source = ScaledScans(source)
     full = X
@@ -193,14 +194,12 @@ def scaled(data: Floats, options: Options) -> Floats:
     return (data - mean) / np.where(sd > 0, sd, np.inf)
 
 
-def _cached(data: Floats, X: Floats, options: Options) -> Estimate:
-    """Fit data in memory, or take the fit from the cache."""
-    if options.cache is None:
-        return fit_array(data, X, options.order, options.bins)
-    memory = options.cache
-    if not hasattr(memory, "cache"):
-        memory = joblib.Memory(memory, verbose=0)
-    found: Estimate = memory.cache(fit_array)(data, X, options.order, options.bins)
+def fit_kept(data: Floats, X: Floats, order: int, bins: int, cache: Any) -> Estimate:
+    """Fit an array in memory, or take the fit from a folder that fits are kept in."""
+    if cache is None:
+        return fit_array(data, X, order, bins)
+    memory = cache if hasattr(cache, "cache") else joblib.Memory(cache, verbose=0)
+    found: Estimate = memory.cache(fit_array)(data, X, order, bins)
     return found
 
 

@@ -57,7 +57,7 @@ def term(condition: str, model: Any) -> str:
         delays = [0] if model.fir_delays is None else [int(d) for d in model.fir_delays]
         return f"fir({word}, delays={delays})"
     if response is None:
-        return f'hrf({word}, "boxcar")'
+        return f"boxcar({word})"
     if isinstance(response, str | Response):
         return f'hrf({word}, "{response}")'
     shown = getattr(response, "__name__", "own response")

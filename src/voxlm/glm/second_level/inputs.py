@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from voxlm.errors import DataError
-from voxlm.glm.faults import InputTypeError
+from voxlm.glm.faults import InputTypeError, named_by_nilearn
 from voxlm.glm.first_level.first_level import FirstLevelModel
 from voxlm.glm.masking import (
     check_images,
@@ -149,7 +149,7 @@ def volume_maps(given: Any) -> list[Any]:
         return list(given)
     image = opened(given, "second_level_input")
     if len(image.shape) != 4:
-        raise InputTypeError(
+        raise named_by_nilearn(InputTypeError, "DimensionError")(
             "Input data has incompatible dimensionality: one image as 'second_level_input' has "
             f"four axes, the maps along the fourth; got {image.shape}"
         )

@@ -6,11 +6,12 @@ Axes: N maps, P columns, V voxels.
 from __future__ import annotations
 
 from typing import Any
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.errors import VoxlmError
+from voxlm.errors import VoxlmError, VoxlmWarning
 from voxlm.glm.masking import stack
 from voxlm.glm.second_level.inputs import maps_of
 from voxlm.glm.second_level.second_level import SecondLevelModel
@@ -21,6 +22,12 @@ from voxlm.inference.plan import Plan
 from voxlm.kernels.rank import rank
 
 Floats = NDArray[np.float64]
+NAMES = {
+    "maxt": ("t", "logp_max_t"),
+    "tfce": ("tfce", "logp_max_tfce"),
+    "cluster_extent": ("size", "logp_max_size"),
+    "cluster_mass": ("mass", "logp_max_mass"),
+}
 
 
 def non_parametric_inference(
@@ -103,8 +110,11 @@ def non_parametric_inference(
         scaling="per-map",
     )
     graph = graph_of(masker) if len(methods) > 1 else None
-    found = permutation_test(Y, X, weights, plan, graph=graph)
-    images = {name: masker.inverse_transform(values) for name, values in maps(found).items()}
+    if rank(X) < len(X):
+        values = maps(permutation_test(Y, X, weights, plan, graph=graph))
+    else:
+        values = no_maps(X, Y.shape[1], methods)
+    images = {name: masker.inverse_transform(one) for name, one in values.items()}
     return images if len(methods) > 1 else images["logp_max_t"]
 
 
@@ -119,6 +129,18 @@ def design_and_contrast(
         X = np.hstack([X, ones])
         rows = np.hstack([rows, np.zeros((len(rows), 1))])
     return X, rows
+
+
+def no_maps(X: Floats, n_voxels: int, methods: list[str]) -> dict[str, Floats]:
+    """Return maps without a value, for a design that leaves nothing to permute."""
+    warn(
+        f"{len(X)} maps and {rank(X)} independent columns leave no residual to permute, so "
+        "there are no statistics",
+        VoxlmWarning,
+        stacklevel=3,
+    )
+    names = [name for method in methods for name in NAMES[method]]
+    return {name: np.full(n_voxels, np.nan) for name in names}
 
 
 def maps(found: PermutationTest) -> dict[str, Floats]:

@@ -6,7 +6,6 @@ Axes: N maps, P columns, V voxels.
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from time import perf_counter
 from typing import Any
 from warnings import warn
@@ -17,21 +16,23 @@ from numpy.typing import NDArray
 
 from voxlm.errors import ContrastError, DataError
 from voxlm.glm.contrasts import OUTPUTS, contrast_of
-from voxlm.glm.estimator import Estimator, check_attribute, voxelwise
 from voxlm.glm.faults import InputTypeError
 from voxlm.glm.first_level.design_matrix import make_second_level_design_matrix, warn_if_singular
 from voxlm.glm.first_level.first_level import FirstLevelModel, contrast_images
-from voxlm.glm.first_level.runs import FittedRun, fit_array
+from voxlm.glm.first_level.runs import FittedRun, fit_kept
 from voxlm.glm.first_level.wording import quoted
+from voxlm.glm.mapscans import map_scans
 from voxlm.glm.masking import check_kinds, is_masker, make_masker, stack
 from voxlm.glm.reporting import Reported
 from voxlm.glm.second_level.inputs import check_confounds, check_input, maps_of, n_maps, subjects_of
 from voxlm.glm.tables import load_table
+from voxlm.glm.voxelwise import Part, Voxelwise
 from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
+from voxlm.models.onepass import fit_one_pass
 from voxlm.models.reduce import NOT_FINITE
 
 
-class SecondLevelModel(Reported, Estimator):
+class SecondLevelModel(Reported, Voxelwise):
     """A linear model of one map a subject.
 
     Parameters
@@ -45,9 +46,9 @@ class SecondLevelModel(Reported, Estimator):
     smoothing_fwhm : float or three, optional
         Smoothing in millimetres.
     memory : str, path or joblib.Memory, optional
-        Taken for nilearn's signature: a fit is kept by the model itself, and contrasts share it.
+        A folder that fits are kept in.
     memory_level : int, default=1
-        Taken for nilearn's signature.
+        The folder is used where this is at least 1.
     verbose : int, default=0
         1 tells of the fit, 2 also of its parts.
     n_jobs : int, default=1
@@ -140,17 +141,15 @@ class SecondLevelModel(Reported, Estimator):
         if count is not None:
             _check_rows(count, design)
         masker = self._make_masker(given)
-        for name in ("residuals_", "predicted_", "r_square_"):
-            self.__dict__.pop(name, None)
+        self._forget()
         self.second_level_input_, self.confounds_, self.design_matrix_ = given, confounds, design
-        self._masker = masker
-        self.masker_ = self.mask_img if is_masker(self.mask_img) else masker
-        self.mask_img_, self.n_elements_ = masker.mask_img_, masker.n_elements_
+        self._take(masker)
         self.labels_: Any = None
         self.results_: Any = None
         self._fits: dict[Any, FittedRun] = {}
         self._say(f"{self.n_elements_} voxels in the mask.", level=2)
-        self._say(f"Computation of the design done in {perf_counter() - began:.2f} s.")
+        self._say("Extracting region signals is left to compute_contrast.", level=2)
+        self._say(f"Computation of the design done in {perf_counter() - began:.2f} seconds.")
         return self
 
     def _make_masker(self, given: Any) -> Any:
@@ -209,9 +208,8 @@ class SecondLevelModel(Reported, Estimator):
         if second_level_stat_type is not None:
             check_one_of(second_level_stat_type, ["t", "F"], "stat_type")
         fit = self._fit_maps(first_level_contrast)
+        self._forget()
         self.labels_, self.results_ = fit.groups()
-        for name in ("residuals_", "predicted_", "r_square_"):
-            self.__dict__.pop(name, None)
         names = [str(name) for name in self.design_matrix_.columns]
         contrast = contrast_of(fit.estimate, weights, second_level_stat_type, names)
         return contrast_images(contrast, output_type, self._masker, str(weights))
@@ -240,13 +238,21 @@ class SecondLevelModel(Reported, Estimator):
         if key in self._fits:
             return self._fits[key]
         maps = maps_of(self.second_level_input_, first_level_contrast)
-        Y = stack(self._masker, maps)
-        _check_rows(len(Y), self.design_matrix_)
-        found = fit_array(Y, self.design_matrix_.to_numpy(dtype=np.float64), 0, 0)
+        X = self.design_matrix_.to_numpy(dtype=np.float64)
+        cache = self.memory if self.memory_level else None
+        Y = None
+        if self.minimize_memory and cache is None:
+            source = map_scans(self._masker, maps)
+            _check_rows(source.n_scans, self.design_matrix_)
+            found = fit_one_pass(source, X)
+        else:
+            Y = stack(self._masker, maps)
+            _check_rows(len(Y), self.design_matrix_)
+            found = fit_kept(Y, X, 0, 0, cache)
         lost = int((found.status == NOT_FINITE).sum())
         if lost:
             warn(
-                f"{lost} of {Y.shape[1]} voxels are NaN in some map and have no result: "
+                f"{lost} of {found.status.size} voxels are NaN in some map and have no result: "
                 "a map without a value is not a map of 0",
                 UserWarning,
                 stacklevel=3,
@@ -254,29 +260,13 @@ class SecondLevelModel(Reported, Estimator):
         self._fits = {key: FittedRun(found, None if self.minimize_memory else Y)}
         return self._fits[key]
 
-    def _get_element_wise_model_attribute(self, attribute: str, result_as_time_series: bool) -> Any:
-        """Return an attribute of the results as an image."""
-        self._check_fitted()
-        check_attribute(attribute, self.minimize_memory, "SecondLevelModel")
+    def _parts(self) -> list[Part]:
         if self.labels_ is None:
             raise DataError("The model has no results. No contrast has been computed yet.")
-        n = len(self.design_matrix_) if result_as_time_series else None
-        return self._masker.inverse_transform(voxelwise(self.labels_, self.results_, attribute, n))
+        return [(len(self.design_matrix_), self.labels_, self.results_)]
 
-    @cached_property
-    def residuals_(self) -> Any:
-        """Maps less predictions."""
-        return self._get_element_wise_model_attribute("residuals", True)
-
-    @cached_property
-    def predicted_(self) -> Any:
-        """Predicted maps."""
-        return self._get_element_wise_model_attribute("predicted", True)
-
-    @cached_property
-    def r_square_(self) -> Any:
-        """Share of variation explained."""
-        return self._get_element_wise_model_attribute("r_square", False)
+    def _shaped(self, images: list[Any]) -> Any:
+        return images[0]
 
     @property
     def formula(self) -> str:
