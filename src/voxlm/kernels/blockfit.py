@@ -7,7 +7,7 @@ with curvatures made positive, and are cut until the deviance falls. A θ that c
 the deviance rising is zero. What certifies a voxel is measured at the end: the most that any
 further step could gain, and the least curvature; voxels that fail start again from other places.
 
-Axes: D parameters, V voxels, W lanes.
+Axes: D parameters, V voxels.
 """
 
 from __future__ import annotations
@@ -15,23 +15,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.blockdeviance import evaluate, scratch
+from voxlm.kernels.blockdeviance import LaneSums, from_lanes, lane_sums, to_lanes
+from voxlm.kernels.blockforms import block_width, solve_steps
 from voxlm.kernels.blockgrid import Anchors, anchors, lowest
-from voxlm.kernels.blocksteps import descend, differences, direction, sphere_theta, to_sphere
-from voxlm.kernels.lanes import LANES
+from voxlm.kernels.blocksteps import (
+    LARGEST,
+    LATE,
+    LEVEL,
+    descend,
+    differences,
+    directions,
+    sphere_theta,
+    to_sphere,
+)
 from voxlm.kernels.randomblocks import BlockSums, RandomBlocks
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
-BLOCK = 1024
 STEPS = (14, 14, 28, 28)  # in one kind of coordinates, before the other is tried
-LARGEST = 1.0  # step at most
-TINY, LEVEL = 3e-3, 1e-9  # a θ this small is tried at zero; a rise this small is rounding
+TINY = 3e-3  # a θ this small is tried at zero
 GAIN = 1e-8  # of the deviance, that a certified voxel may still have to gain
 BENT = -1e-4  # relative curvature below which a stationary point is no minimum
 RESTARTS = 6  # times that a voxel without a certificate starts again
@@ -102,7 +109,7 @@ def fit_blocks(blocks: RandomBlocks, sums: BlockSums, reml: bool) -> BlockFit:
     def work(start: int, stop: int) -> None:
         _solve(blocks, sums, np.arange(start, stop), N, reml, known, fresh, out)
 
-    over_blocks(V, BLOCK, work)
+    over_blocks(V, block_width(blocks), work)
     for again in range(RESTARTS):
         lost = np.flatnonzero(~out.converged & np.isfinite(out.quadratic))
         if lost.size == 0:
@@ -153,7 +160,7 @@ def _restart(
         at = np.arange(start, stop)
         _solve(blocks, some, at, N, reml, known, np.ascontiguousarray(here[:, at]), other)
 
-    over_blocks(lost.size, BLOCK, work)
+    over_blocks(lost.size, block_width(blocks), work)
     before, after = (
         N * np.log(q) + r + reml * f
         for q, r, f in (
@@ -180,154 +187,72 @@ def _solve(
 ) -> None:
     """Minimise over a block of voxels, and write what was found."""
     here = slice(int(at[0]), int(at[-1]) + 1)
-    inner, outer = (np.ascontiguousarray(a[:, here]) for a in (sums.inner, sums.outer))
-    rss = np.ascontiguousarray(sums.rss[here]).reshape(1, -1)
-    data = (inner, outer, rss)
-    none = blocks.sphere[:0]
-    theta, value = np.empty((blocks.n_theta, at.size)), np.empty(at.size)
+    inner, outer, rss = (a[..., here] for a in (sums.inner, sums.outer, sums.rss))
+    data = (blocks.by_kind(inner), outer, rss[None])
     if start.size:
-        theta[:] = start
+        theta = start.copy()
     else:
-        places = _begin(blocks.kind_of, blocks.meets, *known_arrays(known), *data)
-        theta[:] = known.theta.T[:, places]
-    diagonal = np.isin(np.arange(blocks.n_theta), blocks.diagonal)
+        theta = known.theta.T[:, lowest(blocks, known, *data)]
     settled = np.zeros(at.size, dtype=np.bool_)
-    kinds = [blocks.sphere, none]
+    kinds = [blocks.sphere, blocks.sphere[:0]]
     for sphere, steps in zip(2 * (kinds[::-1] if start.size else kinds), STEPS, strict=True):
-        theta = to_sphere(sphere, theta)
-        _minimise(blocks.design, sphere, *data, N, reml, steps, theta, value, settled)
-        theta = sphere_theta(sphere, theta)
+        x = to_sphere(sphere, theta)
+        _minimise(blocks, data, N, reml, sphere, steps, x, settled)
+        theta = sphere_theta(sphere, x)
         if settled.all():
             break
-    parts, solution = np.empty((5, at.size)), np.empty((blocks.first.size, at.size))
-    _finish(blocks.design, none, *data, N, reml, diagonal, theta, value, parts, solution)
-    out.theta[:, here], out.solution[:, here] = theta, solution
-    names = ("quadratic", "random_det", "fixed_det", "gain", "curvature")
-    for name, values in zip(names, parts, strict=True):
-        getattr(out, name)[here] = values
+    _finish(blocks, lane_sums(blocks, data, N, reml, kept=True), theta, here, out)
 
 
-def known_arrays(known: Anchors) -> tuple[Floats, Floats, Floats]:
-    """Return what the compiled search of the grid reads."""
-    return known.middle, known.half, known.factor
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _begin(kind_of, meets, middle, half, factor, inner, outer, rss):  # type: ignore[no-untyped-def]
-    """Return the best point of the grid for every voxel."""
-    V, S, T = rss.shape[1], half.shape[1], outer.shape[0]
-    places = np.zeros(V, dtype=np.int64)
-    c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
-    y, f, w = np.empty((meets.shape[1], LANES)), np.empty((S, LANES)), np.empty((S, LANES))
-    best, where = np.empty(LANES), np.zeros(LANES, dtype=np.int64)
-    for at in range(0, V, LANES):
-        some = np.arange(at, min(at + LANES, V))
-        pick(inner, some, c)
-        pick(outer, some, o)
-        pick(rss, some, r)
-        lowest(kind_of, meets, middle, half, factor, c, o, r[0], y, f, w, best, where)
-        for k in range(some.size):
-            places[at + k] = where[k]
-    return places
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _minimise(design, sphere, inner, outer, rss, N, reml, steps, theta_out, value_out, settled):  # type: ignore[no-untyped-def]
+def _minimise(
+    blocks: RandomBlocks,
+    data: tuple[Floats, Floats, Floats],
+    N: float,
+    reml: bool,
+    sphere: Ints,
+    steps: int,
+    x: Floats,
+    settled: Flags,
+) -> None:
     """Take Newton's steps: voxels that still move share lanes, step after step."""
-    V, D, T = rss.shape[1], theta_out.shape[0], outer.shape[0]
-    space = scratch(design)
-    c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
-    theta, value, radius = np.empty((D, LANES)), np.empty(LANES), np.empty(LANES)
-    done = np.zeros(LANES, dtype=np.bool_)
-    reach = np.full(V, LARGEST)
+    reach = np.full(settled.size, LARGEST)
     for step in range(steps):
         active = np.flatnonzero(~settled)
-        if active.size == 0:
+        n = active.size
+        if n == 0:
             break
-        for at in range(0, active.size, LANES):
-            some = active[at : at + LANES]
-            pick(inner, some, c)
-            pick(outer, some, o)
-            pick(rss, some, r)
-            pick(theta_out, some, theta)
-            for w in range(LANES):
-                radius[w] = reach[some[w] if w < some.size else some[0]]
-            descend(design, sphere, c, o, r[0], space, N, reml, step, theta, value, radius, done)
-            for w in range(some.size):
-                theta_out[:, some[w]] = theta[:, w]
-                value_out[some[w]] = value[w]
-                reach[some[w]] = radius[w]
-                settled[some[w]] = done[w] or not np.isfinite(value[w])
+        lanes = lane_sums(blocks, tuple(part[:, active] for part in data), N, reml)
+        place = to_lanes(x[:, active]).transpose(1, 0, 2)
+        radius = to_lanes(reach[None, active])[:, 0]
+        place, _, radius, done = descend(lanes, sphere, place, radius, step > LATE)
+        x[:, active] = from_lanes(place, n)
+        reach[active], settled[active] = radius.ravel()[:n], done.ravel()[:n]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _finish(  # type: ignore[no-untyped-def]
-    design, sphere, inner, outer, rss, N, reml, diagonal, theta_out, value_out, parts, solution
-):
+def _finish(blocks: RandomBlocks, lanes: LaneSums, theta: Floats, at: slice, out: BlockFit) -> None:
     """Set to zero what can be; write the last evaluation and the certificates."""
-    V, D, T = rss.shape[1], theta_out.shape[0], outer.shape[0]
-    space = scratch(design)
-    c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
-    theta, trial = np.empty((D, LANES)), np.empty((D, LANES))
-    other, value = np.empty(LANES), np.empty(LANES)
-    q, random, fixed = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    g, H, move = np.empty((D, LANES)), np.empty((D, D, LANES)), np.empty(D)
-    for at in range(0, V, LANES):
-        some = np.arange(at, min(at + LANES, V))
-        pick(inner, some, c)
-        pick(outer, some, o)
-        pick(rss, some, r)
-        pick(theta_out, some, theta)
-        for w in range(LANES):
-            value[w] = value_out[some[w] if w < some.size else some[0]]
-        for k in range(D):
-            if diagonal[k] and np.abs(theta[k]).min() < TINY:
-                trial[:] = theta
-                for w in range(LANES):
-                    if abs(theta[k, w]) < TINY:
-                        trial[k, w] = 0.0
-                evaluate(design, c, o, r[0], trial, space, q, random, fixed)
-                for w in range(LANES):
-                    other[w] = N * np.log(q[w]) + random[w] + (fixed[w] if reml else 0.0)
-                    if other[w] <= value[w] + LEVEL:
-                        value[w] = min(value[w], other[w])
-                        theta[k, w] = trial[k, w]
-        evaluate(design, c, o, r[0], theta, space, q, random, fixed)
-        for w in range(LANES):
-            value[w] = N * np.log(q[w]) + random[w] + (fixed[w] if reml else 0.0)
-        _write(design, space, theta, q, random, fixed, value, some, theta_out, parts, solution)
-        differences(design, sphere, c, o, r[0], space, N, reml, theta, value, g, H)
-        for w in range(some.size):
-            parts[3, some[w]], parts[4, some[w]] = np.nan, np.nan
-            if np.isfinite(value[w]):
-                _, gain, bend = direction(g[:, w], H[:, :, w], 1.0, move)
-                parts[3, some[w]], parts[4, some[w]] = gain, bend
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _write(design, space, theta, q, random, fixed, value, some, theta_out, parts, solution):  # type: ignore[no-untyped-def]
-    """Write an evaluation to its voxels; NaN where the deviance is not finite."""
-    F, f, first = space[5], space[6], design[8]
-    for i in range(first.size - 1, -1, -1):
-        for w in range(LANES):
-            f[i, w] *= F[i, i, w]
-        for j in range(first[i], i):
-            for w in range(LANES):
-                f[j, w] -= F[i, j, w] * f[i, w]
-    for w in range(some.size):
-        good = np.isfinite(value[w])
-        for k in range(theta.shape[0]):
-            theta_out[k, some[w]] = theta[k, w] if good else np.nan
-        parts[0, some[w]] = q[w] if good else np.nan
-        parts[1, some[w]] = random[w]
-        parts[2, some[w]] = fixed[w]
-        for i in range(first.size):
-            solution[i, some[w]] = f[i, w] if good else np.nan
-
-
-@njit(cache=True, nogil=True)
-def pick(source, voxels, lanes):  # type: ignore[no-untyped-def]
-    """Copy some voxels into the lanes; spare lanes repeat the first."""
-    for i in range(source.shape[0]):
-        for w in range(LANES):
-            lanes[i, w] = source[i, voxels[w] if w < voxels.size else voxels[0]]
+    V, none = theta.shape[1], blocks.sphere[:0]
+    place = to_lanes(theta).transpose(1, 0, 2)
+    value = lanes.deviance(place)
+    for k in blocks.diagonal:
+        little = np.abs(place[k]) < TINY
+        if not little.any():
+            continue
+        trial = place.copy()
+        trial[k][little] = 0.0
+        other = lanes.deviance(trial)
+        taken = little & (other <= value + LEVEL)
+        value = np.where(taken, np.minimum(value, other), value)
+        place[k][taken] = 0.0
+    parts = lanes.parts(place)
+    value = lanes.total(parts)
+    solution = solve_steps(lanes)
+    finite = np.isfinite(value).ravel()[:V]
+    out.theta[:, at] = np.where(finite, from_lanes(place, V), np.nan)
+    out.solution[:, at] = np.where(finite, from_lanes(solution, V), np.nan)
+    quadratic, out.random_det[at], out.fixed_det[at] = from_lanes(parts, V)
+    out.quadratic[at] = np.where(finite, quadratic, np.nan)
+    g, H = differences(lanes, none, place, value)
+    steps = directions(g, H, np.ones(value.shape), exact=True)
+    for name, found in (("gain", steps.gain), ("curvature", steps.bent)):
+        getattr(out, name)[at] = np.where(finite, found.ravel()[:V], np.nan)

@@ -12,14 +12,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.blockdeviance import envelope_backward, evaluate, scratch
-from voxlm.kernels.lanes import LANES, forward, load
+from voxlm.kernels.blockdeviance import LaneSums, from_lanes, lane_sums, to_lanes
+from voxlm.kernels.lanes import FAST, LANES
 from voxlm.kernels.randomblocks import BlockSums, RandomBlocks
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
 
-BLOCK = 1024
+WIDEST = 16  # blocks of lanes at a time
+MEMORY = 32_000_000  # bytes of factors at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,56 +74,71 @@ def block_forms(
 
     def work(start: int, stop: int) -> None:
         here = slice(start, stop)
-        block = [np.ascontiguousarray(a[:, here]) for a in (sums.inner, sums.outer, theta)]
-        some_form, some = np.empty((Q, form.shape[1], stop - start)), np.empty((3, stop - start))
-        some_solution = np.empty((solution.shape[0], stop - start))
-        rss = np.ascontiguousarray(sums.rss[here]).reshape(1, -1)
-        _forms(blocks.design, *block[:2], rss, block[2], rows, some_form, some, some_solution)
-        form[:, :, here], parts[:, here], solution[:, here] = some_form, some, some_solution
+        data = (blocks.by_kind(sums.inner[:, here]), sums.outer[:, here], sums.rss[None, here])
+        lanes = lane_sums(blocks, data, 1.0, True, kept=True)
+        found = lanes.parts(to_lanes(theta[:, here]).transpose(1, 0, 2))
+        parts[:, here] = from_lanes(found, stop - start)
+        out = np.empty((lanes.rss.shape[0], Q * form.shape[1], LANES))
+        _forms(lanes.space[5], blocks.links.shape[0], rows, np.empty((*rows.shape, LANES)), out)
+        some = from_lanes(out.transpose(1, 0, 2), stop - start)
+        form[:, :, here] = some.reshape(*form.shape[:2], -1)
+        solution[:, here] = from_lanes(solve_steps(lanes), stop - start)
 
-    over_blocks(V, BLOCK, work)
+    over_blocks(V, block_width(blocks), work)
     return BlockForms(form if joint else form[:, 0], solution, *parts)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _forms(design, inner, outer, rss, theta, rows, form, parts, solution):  # type: ignore[no-untyped-def]
-    """Write forms, solution, Q and log determinants, LANES voxels at a time."""
-    S, T, Q, D = design[8].size, design[10].shape[0], rows.shape[0], theta.shape[0]
-    space = scratch(design)
-    c, o, r = np.empty((inner.shape[0], LANES)), np.empty((T, LANES)), np.empty((1, LANES))
-    th, out = np.empty((D, LANES)), np.empty((3, LANES))
-    z = np.empty((Q, S - T, LANES))
-    for at in range(0, rss.shape[1], LANES):
-        n = min(LANES, rss.shape[1] - at)
-        load(inner, at, n, c)
-        load(outer, at, n, o)
-        load(rss, at, n, r)
-        load(theta, at, n, th)
-        evaluate(design, c, o, r[0], th, space, out[0], out[1], out[2])
-        parts[:, at : at + n] = out[:, :n]
-        L = space[5][T:, T:]
-        for a in range(Q):
-            for i in range(S - T):
-                z[a, i] = rows[a, i]
-            forward(L, z[a])
-        _products(z, form, at, n)
-        envelope_backward(space[5], design[8], space[6])
-        solution[:, at : at + n] = space[6][:, :n]
+def block_width(blocks: RandomBlocks) -> int:
+    """Return how many voxels to work on at a time."""
+    factor = 8 * LANES * blocks.first.size**2
+    return LANES * int(np.clip(MEMORY // factor, 1, WIDEST))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _products(z, form, at, n):  # type: ignore[no-untyped-def]
-    """Write the products of the rows, or of each with itself."""
-    total = np.empty(LANES)
-    joint = form.shape[1] == form.shape[0]
-    for a in range(z.shape[0]):
-        for b in range(0 if joint else a, a + 1):
-            total[:] = 0.0
-            for i in range(z.shape[1]):
+def solve_steps(lanes: LaneSums) -> Floats:
+    """Return ``L⁻ᵀ`` times what the last evaluation left, shape ``(S, B, W)``."""
+    steps = lanes.space[6]
+    _backward(lanes.space[5], lanes.design[8], steps)
+    return steps.transpose(1, 0, 2)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _backward(factors, first, steps):  # type: ignore[no-untyped-def]
+    """Overwrite the steps by ``L⁻ᵀ`` times them."""
+    for block in range(factors.shape[0]):
+        A, z = factors[block], steps[block]
+        for i in range(first.size - 1, -1, -1):
+            zi, d = z[i], A[i, i]
+            for w in range(LANES):
+                zi[w] *= d[w]
+            for j in range(first[i], i):
                 for w in range(LANES):
-                    total[w] += z[a, i, w] * z[b, i, w]
-            if joint:
-                form[a, b, at : at + n] = total[:n]
-                form[b, a, at : at + n] = total[:n]
-            else:
-                form[a, 0, at : at + n] = total[:n]
+                    z[j, w] -= A[i, j, w] * zi[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _forms(factors, T, rows, z, out):  # type: ignore[no-untyped-def]
+    """Write the products of the whitened rows, or of each with itself."""
+    Q, P = rows.shape
+    joint = out.shape[1] == Q * Q
+    for block in range(factors.shape[0]):
+        L = factors[block]
+        for a in range(Q):
+            for i in range(P):
+                zi = z[a, i]
+                for w in range(LANES):
+                    zi[w] = rows[a, i]
+                for k in range(i):
+                    for w in range(LANES):
+                        zi[w] -= L[T + i, T + k, w] * z[a, k, w]
+                for w in range(LANES):
+                    zi[w] *= L[T + i, T + i, w]
+            for b in range(0 if joint else a, a + 1):
+                total = out[block, a * Q + b if joint else a]
+                for w in range(LANES):
+                    total[w] = 0.0
+                for i in range(P):
+                    for w in range(LANES):
+                        total[w] += z[a, i, w] * z[b, i, w]
+                if joint:
+                    for w in range(LANES):
+                        out[block, b * Q + a, w] = total[w]

@@ -4,7 +4,7 @@ At a θ that is the same for all voxels every matrix belongs to the design, so o
 more than the products with the data, and no logarithm: ``N log Q + c`` is least where
 ``Q exp(c / N)`` is.
 
-Axes: G points, m groups, K kinds, q coefficients, S = T + P columns, D parameters, W lanes.
+Axes: G points, m groups, K kinds, q coefficients, S = T + P columns, D parameters, V voxels.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.lanes import FAST, LANES
 from voxlm.kernels.randomblocks import RandomBlocks
 
 Floats = NDArray[np.float64]
@@ -127,44 +125,63 @@ def _anchor(blocks: RandomBlocks, theta: Floats, reml: bool) -> tuple[Floats, Fl
     return middle, np.linalg.solve(L, mix.T), det
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def lowest(kind_of, meets, middle, half, factor, inner, outer, rss, y, f, w, best, where):  # type: ignore[no-untyped-def]
-    """Write which point of the grid has the least deviance, lane by lane."""
-    m, q = kind_of.size, middle.shape[2]
-    S, T = half.shape[1], outer.shape[0]
-    quadratic = np.empty(LANES)
-    for g in range(factor.size):
-        for v in range(LANES):
-            quadratic[v] = rss[v]
-        for i in range(m):
-            M = middle[g, kind_of[i]]
-            for a in range(q):
-                ya, ca = y[i * q + a], inner[i * q + a]
-                if q == 1:
-                    c = M[0, 0]
-                    for v in range(LANES):
-                        ya[v] = c * ca[v]
-                else:
-                    c, d, other = M[a, 0], M[a, 1], inner[i * q]
-                    more = inner[i * q + 1]
-                    for v in range(LANES):
-                        ya[v] = c * other[v] + d * more[v]
-                    for b in range(2, q):
-                        c, other = M[a, b], inner[i * q + b]
-                        for v in range(LANES):
-                            ya[v] += c * other[v]
-                for v in range(LANES):
-                    quadratic[v] -= ya[v] * ca[v]
-        np.dot(meets, y, f)
-        for s in range(S):
-            for v in range(LANES):
-                f[s, v] = (outer[s, v] if s < T else 0.0) - f[s, v]
-        np.dot(half[g], f, w)
-        for s in range(S):
-            for v in range(LANES):
-                quadratic[v] -= w[s, v] * w[s, v]
-        for v in range(LANES):
-            value = quadratic[v] * factor[g]
-            if g == 0 or value < best[v]:
-                best[v] = value
-                where[v] = g
+def lowest(
+    blocks: RandomBlocks, known: Anchors, sums: Floats, outer: Floats, rss: Floats
+) -> NDArray[np.int64]:
+    """Return which point of the grid has the least deviance, shape ``(V,)``.
+
+    Parameters
+    ----------
+    blocks : RandomBlocks
+        Design-only products.
+    known : Anchors
+        The grid.
+    sums, outer, rss : ndarray, shapes as in LaneSums but (rows, V), (T, V), (1, V)
+        The data.
+    """
+    a, b = np.tril_indices(blocks.places.shape[0])
+    weights = known.middle[:, :, a, b].reshape(known.factor.size, -1)  # (G, K q(q+1)/2)
+    S, T, V = blocks.first.size, outer.shape[0], outer.shape[1]
+    best, where = np.full(V, np.inf), np.zeros(V, dtype=np.int64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if blocks.compact:
+            by_kind = sums.reshape(weights.shape[1], S + 1, V)
+            energy, pulled = weights @ by_kind[:, 0], by_kind[:, 1:].reshape(weights.shape[1], -1)
+        else:
+            energy = weights @ _energies(blocks, sums)
+        for g, half in enumerate(known.half):
+            if blocks.compact:
+                w = half @ (weights[g] @ pulled).reshape(S, V)
+            else:
+                w = (half @ _weighed(blocks, known.middle[g])) @ sums
+            w -= half[:, :T] @ outer
+            value = rss[0] - energy[g] - np.einsum("sv,sv->v", w, w)
+            value *= known.factor[g]
+            lower = value < best
+            where[lower], best[lower] = g, value[lower]
+    return where
+
+
+def _energies(blocks: RandomBlocks, inner: Floats) -> Floats:
+    """Return ``Σ c c'`` over the groups of each kind, entry by entry, ``(K·q(q+1)/2, V)``."""
+    q, m, K = blocks.places.shape[0], blocks.kind_of.size, blocks.members.size
+    c = inner.reshape(m, q, -1)
+    a, b = np.tril_indices(q)
+    order = np.argsort(blocks.kind_of, kind="stable")
+    starts = np.searchsorted(blocks.kind_of[order], np.arange(K))
+    out = np.empty((K, a.size, inner.shape[1]))
+    for h in range(a.size):
+        product = c[order, a[h]] * c[order, b[h]]
+        out[:, h] = product if K == m else np.add.reduceat(product, starts, axis=0)
+        if a[h] != b[h]:
+            out[:, h] *= 2.0
+    return out.reshape(K * a.size, -1)
+
+
+def _weighed(blocks: RandomBlocks, middle: Floats) -> Floats:
+    """Return ``W'Z_g M``, shape ``(S, m·q)``."""
+    S, q = blocks.first.size, blocks.places.shape[0]
+    meets = blocks.meets.reshape(S, -1, q)
+    M = middle[blocks.kind_of]
+    columns = [sum(meets[:, :, b] * M[:, b, a] for b in range(q)) for a in range(q)]
+    return np.stack(columns, axis=2).reshape(S, -1)

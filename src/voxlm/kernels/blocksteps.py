@@ -1,20 +1,25 @@
-"""Derivatives of the deviance, and the steps of Newton's method, on 64 voxels side by side.
+"""Derivatives of the deviance, and the steps of Newton's method, on blocks of lanes.
 
 Steps are taken in the lengths and angles of the rows of Λ: a length is the relative standard
 deviation of a coefficient. Where another one's variance is next to zero the deviance hardly feels
 the angle, a straight valley; in θ itself that valley is a circle, and Newton's method crawls.
 
-Axes: D parameters, W lanes.
+Axes: D parameters, B blocks of lanes, W lanes; (V,) stands for (B, W) where both will do.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.blockdeviance import evaluate
-from voxlm.kernels.lanes import LANES
+from voxlm.kernels.blockdeviance import LaneSums
+from voxlm.kernels.small import factor, forward
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 DIFFERENCE = 3e-4
 SETTLED = 1e-6  # step of θ at which a voxel is done
@@ -25,26 +30,10 @@ LARGEST = 1.0  # step at most
 HALVINGS = 5
 BENT = -1e-5  # relative curvature of a saddle
 AWAY = 0.1  # step at least along a direction that is bent downwards, off a saddle
+ROUND = 1e-4  # pivots over the diagonal, above which a Hessian is far from singular
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def from_sphere(sphere, x, theta):  # type: ignore[no-untyped-def]
-    """Write θ from lengths and angles of the rows of Λ."""
-    for k in range(x.shape[0]):
-        for w in range(LANES):
-            theta[k, w] = x[k, w]
-    for i in range(sphere.shape[0]):
-        length = theta[sphere[i, 0]]
-        for j in range(1, sphere.shape[1]):
-            if sphere[i, j] >= 0:
-                along = theta[sphere[i, j]]
-                for w in range(LANES):
-                    angle = along[w]
-                    along[w] = length[w] * np.sin(angle)
-                    length[w] *= np.cos(angle)
-
-
-def to_sphere(sphere: NDArray[np.int64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_sphere(sphere: Ints, theta: Floats) -> Floats:
     """Return lengths and angles, shape ``(D, V)``, that make θ."""
     x = theta.copy()
     for row in sphere:
@@ -57,7 +46,7 @@ def to_sphere(sphere: NDArray[np.int64], theta: NDArray[np.float64]) -> NDArray[
     return x
 
 
-def sphere_theta(sphere: NDArray[np.int64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+def sphere_theta(sphere: Ints, x: Floats) -> Floats:
     """Return θ, shape ``(D, V)``, from lengths and angles."""
     theta = x.copy()
     for row in sphere:
@@ -68,108 +57,136 @@ def sphere_theta(sphere: NDArray[np.int64], x: NDArray[np.float64]) -> NDArray[n
     return theta
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def deviance(design, sphere, inner, outer, rss, x, space, N, reml, parts, value):  # type: ignore[no-untyped-def]
-    """Write the deviance, up to a constant; ``parts`` (3 + D, W) is scratch."""
-    theta = parts[3:]
-    from_sphere(sphere, x, theta)
-    evaluate(design, inner, outer, rss, theta, space, parts[0], parts[1], parts[2])
-    for w in range(LANES):
-        value[w] = N * np.log(parts[0, w]) + parts[1, w] + (parts[2, w] if reml else 0.0)
+def deviance(lanes: LaneSums, sphere: Ints, x: Floats, chosen: Ints | None = None) -> Floats:
+    """Return the deviance at lengths and angles, up to a constant, shape ``(B, W)``."""
+    return lanes.deviance(sphere_theta(sphere, x), chosen)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def differences(design, sphere, c, o, r, space, N, reml, theta, value, g, H):  # type: ignore[no-untyped-def]
-    """Write gradient and Hessian by central differences."""
-    D, h = theta.shape[0], DIFFERENCE
-    trial = theta.copy()
-    parts, both = np.empty((3 + D, LANES)), np.empty((2, LANES))
-    up, down = np.empty((D, LANES)), np.empty((D, LANES))
+def differences(lanes: LaneSums, sphere: Ints, x: Floats, value: Floats) -> tuple[Floats, Floats]:
+    """Return gradient ``(D, B, W)`` and Hessian ``(D, D, B, W)`` by central differences."""
+    D, h = x.shape[0], DIFFERENCE
+    g, H = np.empty(x.shape), np.empty((D, *x.shape))
+    up, down = np.empty(x.shape), np.empty(x.shape)
     for k in range(D):
-        trial[k] = theta[k] + h
-        deviance(design, sphere, c, o, r, trial, space, N, reml, parts, up[k])
-        trial[k] = theta[k] - h
-        deviance(design, sphere, c, o, r, trial, space, N, reml, parts, down[k])
-        trial[k] = theta[k]
-        for w in range(LANES):
-            g[k, w] = (up[k, w] - down[k, w]) / (2.0 * h)
-            H[k, k, w] = (up[k, w] + down[k, w] - 2.0 * value[w]) / (h * h)
-    for k in range(D):
-        for j in range(k):
-            for sign in range(2):
-                s = h if sign == 0 else -h
-                trial[k] = theta[k] + s
-                trial[j] = theta[j] + s
-                deviance(design, sphere, c, o, r, trial, space, N, reml, parts, both[sign])
-                trial[k] = theta[k]
-                trial[j] = theta[j]
-            for w in range(LANES):
-                near = up[k, w] + down[k, w] + up[j, w] + down[j, w] - 2.0 * value[w]
-                H[k, j, w] = (both[0, w] + both[1, w] - near) / (2.0 * h * h)
-                H[j, k, w] = H[k, j, w]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def descend(design, sphere, c, o, r, space, N, reml, step, theta, value, radius, done):  # type: ignore[no-untyped-def]
-    """Take one step of Newton's method; tell the lanes for which it was the last."""
-    D = theta.shape[0]
-    g, H, move = np.empty((D, LANES)), np.empty((D, D, LANES)), np.empty((D, LANES))
-    trial, other, parts = np.empty((D, LANES)), np.empty(LANES), np.empty((3 + D, LANES))
-    free, fall = np.empty(LANES), np.empty(LANES)
-    pending = np.ones(LANES, dtype=np.bool_)
-    deviance(design, sphere, c, o, r, theta, space, N, reml, parts, value)
-    differences(design, sphere, c, o, r, space, N, reml, theta, value, g, H)
-    for w in range(LANES):
-        done[w] = not np.isfinite(value[w])
-        pending[w] = not done[w]
-        if pending[w]:
-            free[w], fall[w], bent = direction(g[:, w], H[:, :, w], radius[w], move[:, w])
-            if bent < BENT:
-                fall[w] = 1.0  # a saddle is flat but no end
-    for _ in range(HALVINGS):
+        trial = x.copy()
+        trial[k] += h
+        up[k] = deviance(lanes, sphere, trial)
+        trial[k] = x[k] - h
+        down[k] = deviance(lanes, sphere, trial)
+    with np.errstate(invalid="ignore"):
         for k in range(D):
-            for w in range(LANES):
-                trial[k, w] = theta[k, w] + move[k, w] if pending[w] else theta[k, w]
-        deviance(design, sphere, c, o, r, trial, space, N, reml, parts, other)
-        for w in range(LANES):
-            if not pending[w]:
-                continue
-            # next to the minimum the deviance no longer tells: the derivatives do
-            near = free[w] < SETTLED or fall[w] < (LEVEL if step > LATE else FLAT)
-            if other[w] <= value[w] + (LEVEL if near else 0.0):
-                for k in range(D):
-                    theta[k, w] = trial[k, w]
-                value[w] = other[w]
-                radius[w] = min(LARGEST, 2.0 * radius[w])
-                done[w] = near
-                pending[w] = False
-            else:
-                for k in range(D):
-                    move[k, w] *= 0.3
-                radius[w] = 0.3 * min(radius[w], free[w])
+            g[k] = (up[k] - down[k]) / (2.0 * h)
+            H[k, k] = (up[k] + down[k] - 2.0 * value) / (h * h)
+            for j in range(k):
+                both = np.zeros(value.shape)
+                for sign in (h, -h):
+                    trial = x.copy()
+                    trial[[j, k]] += sign
+                    both += deviance(lanes, sphere, trial)
+                near = up[k] + down[k] + up[j] + down[j] - 2.0 * value
+                H[k, j] = H[j, k] = (both - near) / (2.0 * h * h)
+    return g, H
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """Newton's steps.
+
+    Parameters
+    ----------
+    move : ndarray, shape (D, V)
+        The step, cut to the radius; 0 where the Hessian is not finite.
+    free : ndarray, shape (V,)
+        The length it would have uncut.
+    gain : ndarray, shape (V,)
+        What it would gain uncut.
+    bent : ndarray, shape (V,)
+        The least eigenvalue of the Hessian over the largest, or over 1 where that is larger; where
+        it was not asked for and the Hessian is far from singular, 1.
+    """
+
+    move: Floats
+    free: Floats
+    gain: Floats
+    bent: Floats
+
+
+def directions(g: Floats, H: Floats, radius: Floats, exact: bool = False) -> Steps:
+    """Return Newton's steps, negative curvatures made positive; ``exact`` asks for ``bent``."""
+    shape = radius.shape
+    g, H = g.reshape(g.shape[0], -1), H.reshape(*H.shape[:2], -1)
+    D, V = g.shape
+    step, gain, bent = np.full((D, V), np.nan), np.full(V, np.nan), np.full(V, np.nan)
+    finite = np.isfinite(g).all(axis=0) & np.isfinite(H).all(axis=(0, 1))
+    bowl = np.zeros(V, dtype=np.bool_)
+    if not exact:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            L = factor(H)
+            diagonal = np.einsum("kkv->kv", H)
+            bowl = (np.einsum("kkv->kv", L) ** 2 > ROUND * diagonal).all(axis=0)
+            bowl &= (diagonal > ROUND * diagonal.max(axis=0)).all(axis=0) & finite
+            half = forward(L[..., bowl], g[:, bowl])
+        step[:, bowl], bent[bowl] = _backward(L[..., bowl], half), 1.0
+        gain[bowl] = 0.5 * np.einsum("kv,kv->v", half, half)
+    rest = np.flatnonzero(finite & ~bowl)
+    if rest.size:
+        step[:, rest], gain[rest], bent[rest] = _along_eigenvectors(g[:, rest], H[..., rest])
+    size = np.abs(step).max(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cut = np.minimum(1.0, radius.ravel() / size)
+    move = np.where(np.isfinite(step) & (size > 0.0), -step * cut, 0.0)
+    return Steps(
+        move.reshape(D, *shape), size.reshape(shape), gain.reshape(shape), bent.reshape(shape)
+    )
+
+
+def _backward(L: Floats, z: Floats) -> Floats:
+    """Solve ``L'x = z`` at every voxel."""
+    x = z.copy()
+    for i in range(x.shape[0] - 1, -1, -1):
+        x[i] = (x[i] - np.einsum("kv,kv->v", L[i + 1 :, i], x[i + 1 :])) / L[i, i]
+    return x
+
+
+def _along_eigenvectors(g: Floats, H: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return steps against which every curvature is positive, their gain, the relative bend."""
+    values, turn = np.linalg.eigh(H.transpose(2, 0, 1))
+    most = np.abs(values).max(axis=1)
+    curved = np.maximum(np.abs(values), 1e-6 * np.maximum(most, 1e-6)[:, None])
+    along = np.einsum("vij,iv->vj", turn, g)
+    gain = 0.5 * (along**2 / curved).sum(axis=1)
+    along = along / curved
+    saddle = (values < -1e-6 * np.maximum(1.0, most)[:, None]) & (np.abs(along) < AWAY)
+    along = np.where(saddle, np.where(along < 0.0, -AWAY, AWAY), along)
+    step = np.einsum("vij,vj->iv", turn, along)
+    return step, gain, values[:, 0] / np.maximum(1.0, most)
+
+
+def descend(
+    lanes: LaneSums, sphere: Ints, x: Floats, radius: Floats, late: bool
+) -> tuple[Floats, Floats, Floats, Flags]:
+    """Take one step of Newton's method.
+
+    Returns where it leads, the deviance there, the next radius, and for which lanes it was the
+    last.
+    """
+    value = deviance(lanes, sphere, x)
+    steps = directions(*differences(lanes, sphere, x, value), radius)
+    # next to the minimum the deviance no longer tells: the derivatives do; a saddle is flat, no end
+    little = (steps.gain < (LEVEL if late else FLAT)) & ~(steps.bent < BENT)
+    near = (steps.free < SETTLED) | little
+    done = ~np.isfinite(value)
+    pending, move = ~done, steps.move
+    for _ in range(HALVINGS):
+        trial = np.where(pending, x + move, x)
+        other = deviance(lanes, sphere, trial, np.flatnonzero(pending.any(axis=1)))
+        took = pending & (other <= value + np.where(near, LEVEL, 0.0))
+        x, value = np.where(took, trial, x), np.where(took, other, value)
+        shorter = np.where(pending, 0.3 * np.fmin(radius, steps.free), radius)
+        radius = np.where(took, np.minimum(LARGEST, 2.0 * radius), shorter)
+        done |= took & near
+        pending = pending & ~took
         if not pending.any():
             break
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def direction(g, H, radius, move):  # type: ignore[no-untyped-def]
-    """Write Newton's step, eigenvalues made positive and cut to the radius.
-
-    Returns the length it would have uncut, what it would gain, and the least eigenvalue over the
-    largest, or over 1 where that is larger.
-    """
-    values, turn = np.linalg.eigh(H.copy())
-    floor = 1e-6 * max(np.abs(values).max(), 1e-6)
-    along = turn.T @ g.copy()
-    gain = 0.0
-    bent = -1e-6 * max(1.0, np.abs(values).max())
-    for k in range(g.size):
-        gain += 0.5 * along[k] ** 2 / max(abs(values[k]), floor)
-        along[k] /= max(abs(values[k]), floor)
-        if values[k] < bent and abs(along[k]) < AWAY:
-            along[k] = -AWAY if along[k] < 0.0 else AWAY
-    step = turn @ along
-    size = np.abs(step).max()
-    for k in range(g.size):
-        move[k] = -step[k] * min(1.0, radius / size if size > 0.0 else 1.0)
-    return size, gain, values.min() / max(1.0, np.abs(values).max())
+        move = 0.3 * move
+    return x, value, radius, done

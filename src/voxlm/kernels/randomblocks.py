@@ -108,11 +108,39 @@ class RandomBlocks:
         return np.array(filled, dtype=np.int64).reshape(len(found), widest)
 
     @property
+    def compact(self) -> bool:
+        """Whether groups are of so few kinds that their sums are added up by kind."""
+        q = self.places.shape[0]
+        return self.members.size * q * (q + 1) <= self.kind_of.size * q
+
+    def by_kind(self, inner: Floats) -> Floats:
+        """Return what evaluations read of ``Z_i'r``, shape ``(K·q(q+1)/2·(1 + S), V)``.
+
+        For every entry of the kinds' M: what it takes off Q, and off ``W'r``.
+        """
+        if not self.compact:
+            return inner
+        q, m, S = self.places.shape[0], self.kind_of.size, self.first.size
+        c, meets = inner.reshape(m, q, -1), self.meets.reshape(S, m, q)
+        found = []
+        for k in range(self.members.size):
+            some = self.kind_of == k
+            mine, met = c[some], meets[:, some]
+            for a in range(q):
+                for b in range(a + 1):
+                    energy = np.einsum("mv,mv->v", mine[:, a], mine[:, b])
+                    pulled = met[:, :, a] @ mine[:, b]
+                    if a != b:
+                        energy, pulled = 2.0 * energy, pulled + met[:, :, b] @ mine[:, a]
+                    found += [energy[None], pulled]
+        return np.concatenate(found)
+
+    @property
     def design(self) -> tuple[Any, ...]:
         """What the compiled functions read."""
         return (
             self.kinds,
-            self.kind_of,
+            self.kind_of[:0] if self.compact else self.kind_of,
             self.members,
             self.meets,
             self.rows,
