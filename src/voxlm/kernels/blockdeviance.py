@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.lanefactor import cholesky
+from voxlm.kernels.lanefactor import cholesky, envelope_cholesky, envelope_forward
 from voxlm.kernels.lanes import FAST, LANES
 from voxlm.kernels.randomblocks import RandomBlocks
 
@@ -150,12 +150,11 @@ def evaluate(design, inner, outer, rss, theta, chosen, space, out):  # type: ign
         _assemble(rows, columns, base, first, entries, F)
         _mix(links, at, first, F, f)
         envelope_cholesky(F, first)
-        _envelope_forward(F, first, f)
+        envelope_forward(F, first, f)
         for i in range(S):
             for w in range(LANES):
                 q_out[w] -= f[i, w] * f[i, w]
-        _log_diagonal(F, 0, T, line, random)
-        _log_diagonal(F, T, S, line, fixed)
+        _log_diagonal(F, T, line, random, fixed)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -364,53 +363,16 @@ def _mix(links, theta, first, F, f):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def envelope_cholesky(A, first):  # type: ignore[no-untyped-def]
-    """Overwrite the lower triangles' envelopes by their factors, reciprocals on the diagonal."""
-    S = first.size
-    for j in range(S):
-        for i in range(j, S):
-            if first[i] <= j:
-                total, x, y = A[i, j], A[i], A[j]
-                k = max(first[i], first[j])
-                while k + 2 <= j:
-                    for w in range(LANES):
-                        total[w] -= x[k, w] * y[k, w] + x[k + 1, w] * y[k + 1, w]
-                    k += 2
-                if k < j:
-                    for w in range(LANES):
-                        total[w] -= x[k, w] * y[k, w]
-        diagonal = A[j, j]
-        for w in range(LANES):
-            diagonal[w] = 1.0 / np.sqrt(diagonal[w])
-        for i in range(j + 1, S):
-            if first[i] <= j:
-                entry = A[i, j]
-                for w in range(LANES):
-                    entry[w] *= diagonal[w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _envelope_forward(A, first, z):  # type: ignore[no-untyped-def]
-    """Overwrite z with ``L⁻¹ z``."""
-    for i in range(first.size):
-        zi, d = z[i], A[i, i]
-        for k in range(first[i], i):
-            for w in range(LANES):
-                zi[w] -= A[i, k, w] * z[k, w]
-        for w in range(LANES):
-            zi[w] *= d[w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _log_diagonal(F, start, stop, line, into):  # type: ignore[no-untyped-def]
-    """Add the log determinant of the factored rows from ``start`` to ``stop``."""
-    held = line[1]
+def _log_diagonal(F, T, line, random, fixed):  # type: ignore[no-untyped-def]
+    """Add the log determinant of the first T factored rows, and that of the others."""
+    held, S = line[1], F.shape[0]
     for w in range(LANES):
         held[w] = 1.0
-    for i in range(start, stop):
+    for i in range(S):
+        into = random if i < T else fixed
         for w in range(LANES):
             held[w] *= F[i, i, w]
-        if (i - start) % TOGETHER == TOGETHER - 1 or i == stop - 1:
+        if i % TOGETHER == TOGETHER - 1 or i == T - 1 or i == S - 1:
             for w in range(LANES):
                 into[w] -= 2.0 * np.log(held[w])
                 held[w] = 1.0

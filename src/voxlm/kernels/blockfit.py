@@ -22,9 +22,9 @@ from voxlm.kernels.blockforms import block_width, solve_steps
 from voxlm.kernels.blockgrid import Anchors, anchors, lowest
 from voxlm.kernels.blocksteps import (
     LARGEST,
-    LATE,
     LEVEL,
     descend,
+    deviance,
     differences,
     directions,
     sphere_theta,
@@ -189,10 +189,7 @@ def _solve(
     here = slice(int(at[0]), int(at[-1]) + 1)
     inner, outer, rss = (a[..., here] for a in (sums.inner, sums.outer, sums.rss))
     data = (blocks.by_kind(inner), outer, rss[None])
-    if start.size:
-        theta = start.copy()
-    else:
-        theta = known.theta.T[:, lowest(blocks, known, *data)]
+    theta = start.copy() if start.size else known.theta.T[:, lowest(blocks, known, *data)]
     settled = np.zeros(at.size, dtype=np.bool_)
     kinds = [blocks.sphere, blocks.sphere[:0]]
     for sphere, steps in zip(2 * (kinds[::-1] if start.size else kinds), STEPS, strict=True):
@@ -215,18 +212,22 @@ def _minimise(
     settled: Flags,
 ) -> None:
     """Take Newton's steps: voxels that still move share lanes, step after step."""
-    reach = np.full(settled.size, LARGEST)
+    reach, values = np.full(settled.size, LARGEST), np.empty(settled.size)
     for step in range(steps):
         active = np.flatnonzero(~settled)
         n = active.size
         if n == 0:
             break
-        lanes = lane_sums(blocks, tuple(part[:, active] for part in data), N, reml)
+        inner, outer, rss = (part[:, active] for part in data)
+        lanes = lane_sums(blocks, (inner, outer, rss), N, reml)
         place = to_lanes(x[:, active]).transpose(1, 0, 2)
-        radius = to_lanes(reach[None, active])[:, 0]
-        place, _, radius, done = descend(lanes, sphere, place, radius, step > LATE)
+        radius, value = (to_lanes(a[None, active])[:, 0] for a in (reach, values))
+        if step == 0:
+            value = deviance(lanes, sphere, place)
+        place, value, radius, done = descend(lanes, sphere, place, value, radius, step)
         x[:, active] = from_lanes(place, n)
-        reach[active], settled[active] = radius.ravel()[:n], done.ravel()[:n]
+        reach[active], values[active] = radius.ravel()[:n], value.ravel()[:n]
+        settled[active] = done.ravel()[:n]
 
 
 def _finish(blocks: RandomBlocks, lanes: LaneSums, theta: Floats, at: slice, out: BlockFit) -> None:
@@ -252,7 +253,7 @@ def _finish(blocks: RandomBlocks, lanes: LaneSums, theta: Floats, at: slice, out
     out.solution[:, at] = np.where(finite, from_lanes(solution, V), np.nan)
     quadratic, out.random_det[at], out.fixed_det[at] = from_lanes(parts, V)
     out.quadratic[at] = np.where(finite, quadratic, np.nan)
-    g, H = differences(lanes, none, place, value)
+    g, H = differences(lanes, none, place, value, exact=True)
     steps = directions(g, H, np.ones(value.shape), exact=True)
     for name, found in (("gain", steps.gain), ("curvature", steps.bent)):
         getattr(out, name)[at] = np.where(finite, found.ravel()[:V], np.nan)

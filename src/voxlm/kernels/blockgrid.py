@@ -172,7 +172,7 @@ def _energies(blocks: RandomBlocks, inner: Floats) -> Floats:
     out = np.empty((K, a.size, inner.shape[1]))
     for h in range(a.size):
         product = c[order, a[h]] * c[order, b[h]]
-        out[:, h] = product if K == m else np.add.reduceat(product, starts, axis=0)
+        out[:, h] = product if m == K else np.add.reduceat(product, starts, axis=0)
         if a[h] != b[h]:
             out[:, h] *= 2.0
     return out.reshape(K * a.size, -1)

@@ -24,6 +24,7 @@ Flags = NDArray[np.bool_]
 DIFFERENCE = 3e-4
 SETTLED = 1e-6  # step of θ at which a voxel is done
 FLAT = 1e-12  # or what the step can gain
+EXACT = 2  # steps after which the Hessian is one that can end the search
 LATE = 8  # steps after which a gain of rounding's size is enough
 LEVEL = 1e-9  # a rise of the deviance that rounding alone can make
 LARGEST = 1.0  # step at most
@@ -62,30 +63,37 @@ def deviance(lanes: LaneSums, sphere: Ints, x: Floats, chosen: Ints | None = Non
     return lanes.deviance(sphere_theta(sphere, x), chosen)
 
 
-def differences(lanes: LaneSums, sphere: Ints, x: Floats, value: Floats) -> tuple[Floats, Floats]:
-    """Return gradient ``(D, B, W)`` and Hessian ``(D, D, B, W)`` by central differences."""
+def differences(
+    lanes: LaneSums, sphere: Ints, x: Floats, value: Floats, exact: bool = False
+) -> tuple[Floats, Floats]:
+    """Return gradient ``(D, B, W)`` and Hessian ``(D, D, B, W)``.
+
+    All by central differences, but for what is off the Hessian's diagonal: a first step needs it
+    to three digits, which one side gives; the last and a certificate ask for it ``exact``.
+    """
     D, h = x.shape[0], DIFFERENCE
     g, H = np.empty(x.shape), np.empty((D, *x.shape))
-    up, down = np.empty(x.shape), np.empty(x.shape)
-    for k in range(D):
-        trial = x.copy()
-        trial[k] += h
-        up[k] = deviance(lanes, sphere, trial)
-        trial[k] = x[k] - h
-        down[k] = deviance(lanes, sphere, trial)
+    sides = np.empty((2, *x.shape))
     with np.errstate(invalid="ignore"):
         for k in range(D):
-            g[k] = (up[k] - down[k]) / (2.0 * h)
-            H[k, k] = (up[k] + down[k] - 2.0 * value) / (h * h)
+            for side, sign in enumerate((h, -h)):
+                sides[side, k] = deviance(lanes, sphere, _moved(x, [k], sign))
+            g[k] = (sides[0, k] - sides[1, k]) / (2.0 * h)
+            H[k, k] = (sides[0, k] + sides[1, k] - 2.0 * value) / (h * h)
             for j in range(k):
-                both = np.zeros(value.shape)
-                for sign in (h, -h):
-                    trial = x.copy()
-                    trial[[j, k]] += sign
-                    both += deviance(lanes, sphere, trial)
-                near = up[k] + down[k] + up[j] + down[j] - 2.0 * value
-                H[k, j] = H[j, k] = (both - near) / (2.0 * h * h)
+                total = np.zeros(value.shape)
+                for side, sign in enumerate((h, -h) if exact else (h,)):
+                    both = deviance(lanes, sphere, _moved(x, [j, k], sign))
+                    total += both - sides[side, k] - sides[side, j] + value
+                H[k, j] = H[j, k] = total / ((1 + exact) * h * h)
     return g, H
+
+
+def _moved(x: Floats, some: list[int], by: float) -> Floats:
+    """Return x with some parameters moved."""
+    moved = x.copy()
+    moved[some] += by
+    return moved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,18 +171,18 @@ def _along_eigenvectors(g: Floats, H: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def descend(
-    lanes: LaneSums, sphere: Ints, x: Floats, radius: Floats, late: bool
+    lanes: LaneSums, sphere: Ints, x: Floats, value: Floats, radius: Floats, step: int
 ) -> tuple[Floats, Floats, Floats, Flags]:
-    """Take one step of Newton's method.
+    """Take one step of Newton's method, the ``step``-th, from x, where the deviance is ``value``.
 
     Returns where it leads, the deviance there, the next radius, and for which lanes it was the
     last.
     """
-    value = deviance(lanes, sphere, x)
-    steps = directions(*differences(lanes, sphere, x, value), radius)
+    exact, late = step >= EXACT, step > LATE
+    steps = directions(*differences(lanes, sphere, x, value, exact), radius)
     # next to the minimum the deviance no longer tells: the derivatives do; a saddle is flat, no end
     little = (steps.gain < (LEVEL if late else FLAT)) & ~(steps.bent < BENT)
-    near = (steps.free < SETTLED) | little
+    near = ((steps.free < SETTLED) | little) & exact
     done = ~np.isfinite(value)
     pending, move = ~done, steps.move
     for _ in range(HALVINGS):

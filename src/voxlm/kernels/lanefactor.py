@@ -45,3 +45,41 @@ def invert(L, unit, out):  # type: ignore[no-untyped-def]
                     out[q, r, w] += unit[q, i, w] * unit[r, i, w]
             for w in range(LANES):
                 out[r, q, w] = out[q, r, w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def envelope_cholesky(A, first):  # type: ignore[no-untyped-def]
+    """Overwrite the lower triangles' envelopes by their factors, reciprocals on the diagonal."""
+    S = first.size
+    for j in range(S):
+        for i in range(j, S):
+            if first[i] <= j:
+                total, x, y = A[i, j], A[i], A[j]
+                k = max(first[i], first[j])
+                while k + 2 <= j:
+                    for w in range(LANES):
+                        total[w] -= x[k, w] * y[k, w] + x[k + 1, w] * y[k + 1, w]
+                    k += 2
+                if k < j:
+                    for w in range(LANES):
+                        total[w] -= x[k, w] * y[k, w]
+        diagonal = A[j, j]
+        for w in range(LANES):
+            diagonal[w] = 1.0 / np.sqrt(diagonal[w])
+        for i in range(j + 1, S):
+            if first[i] <= j:
+                entry = A[i, j]
+                for w in range(LANES):
+                    entry[w] *= diagonal[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def envelope_forward(A, first, z):  # type: ignore[no-untyped-def]
+    """Overwrite z with ``L⁻¹ z``."""
+    for i in range(first.size):
+        zi, d = z[i], A[i, i]
+        for k in range(first[i], i):
+            for w in range(LANES):
+                zi[w] -= A[i, k, w] * z[k, w]
+        for w in range(LANES):
+            zi[w] *= d[w]
