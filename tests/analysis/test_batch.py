@@ -1,5 +1,6 @@
 """A model over a data set: what is finished is kept, what fails is named, nothing is half there."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -138,21 +139,13 @@ def test_a_model_leaves_subjects_out_and_a_command_names_some(study, tmp_path):
     assert "only some subjects" in one.skipped
 
 
-def test_workers_give_the_same_files(made, finished, tmp_path):
-    out, _ = finished
-    vx.Model(**MODEL).run(made, tmp_path / "out", workers=2)
-    for path in out.rglob("*_statmap.nii.gz"):
-        other = tmp_path / "out" / path.relative_to(out)
-        np.testing.assert_array_equal(nib.load(path).get_fdata(), nib.load(other).get_fdata())
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_interrupt_leaves_whole_subjects_and_goes_on(made, tmp_path, workers):
+def test_an_interrupt_leaves_whole_subjects_and_goes_on(made, tmp_path):
+    """With two workers, whose files are those of one process."""
     vx.Model(**MODEL, smoothing_fwhm=9).to_toml(tmp_path / "model.toml")
     out = tmp_path / "out"
     command = [
         sys.executable, "-m", "voxlm", "run", tmp_path / "model.toml", "--bids", made,
-        "--out", out, "--workers", workers,
+        "--out", out, "--workers", "2",
     ]  # fmt: skip
     command = [str(part) for part in command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -168,9 +161,15 @@ def test_an_interrupt_leaves_whole_subjects_and_goes_on(made, tmp_path, workers)
     assert not list(tmp_path.glob(".*.out"))
     done = len(list(out.glob("sub-*/*_provenance.json")))
     assert len(list(out.glob("sub-*"))) == done
-    again = vx.Model.load(tmp_path / "model.toml").run(made, out)
+    model = vx.Model.load(tmp_path / "model.toml")
+    whole = [path.parent.name for path in out.glob("sub-*/*_provenance.json")]
+    again = model.run(made, out)
     assert states(again).count("kept") == done
     assert again.failed == {}
+    model.run(made, tmp_path / "alone", subjects=whole[:1])
+    for path in (tmp_path / "alone").rglob("*_statmap.nii.gz"):
+        other = out / path.relative_to(tmp_path / "alone")
+        np.testing.assert_array_equal(nib.load(path).get_fdata(), nib.load(other).get_fdata())
 
 
 def test_check_names_everything_that_is_wrong(study):
@@ -186,7 +185,7 @@ def test_check_names_everything_that_is_wrong(study):
         image.write_bytes(image.read_bytes()[:20_000])
     wrong = {**MODEL, "contrasts": {"a": "face - hose", "b": "face - house"}}
     found = vx.Model(**wrong).check(study)
-    assert list(found.columns) == ["subject", "run", "problem", "place"]
+    assert list(found.columns) == ["subject", "run", "problem", "place", "level"]
     rows = found.set_index(["subject", "place"]).problem
     assert "did you mean 'house'" in rows[("sub-01", "contrasts.a")].iloc[0]
     missing = found[(found.subject == "sub-02")]
@@ -195,6 +194,7 @@ def test_check_names_everything_that_is_wrong(study):
     typo = found[(found.subject == "sub-04") & found.place.str.endswith("events.tsv")]
     assert "'hosue'" in typo.problem.iloc[0]
     assert "did you mean 'house'" in typo.problem.iloc[0]
+    assert typo.level.tolist() == ["warning"]  # it may be meant
     assert "no row for sub-03" in found[found.subject == "group"].problem.iloc[0]
 
 
@@ -259,3 +259,36 @@ def test_a_page_is_written_where_it_is_asked_for(made, tmp_path, monkeypatch):
     assert asked[0] == (["any", "faceVsHouse"], "sub-01")
     assert len(list(out.rglob("*.html"))) == 5
     assert states(model.run(made, out, report=True)) == ["kept"] * 5
+
+
+def test_files_beside_the_images_are_part_of_what_is_done(study, tmp_path):
+    """An image that the formula names, and what a table's sidecar says of its columns."""
+    for path in study.rglob("*space*desc-preproc_bold.nii.gz"):
+        image = nib.load(path)
+        rng = np.random.default_rng(len(path.name))
+        own = nib.Nifti1Image(rng.normal(size=image.shape).astype(np.float32), image.affine)
+        sub, run = re.search(r"sub-(\d+).*run-(\d)", path.name).groups()
+        nib.save(own, tmp_path / f"own_{sub}_{run}.nii")
+    named = str(tmp_path / "own_{sub}_{run}.nii")
+    model = vx.Model(formula=f'y ~ face + voxel("{named}")', noise="ols", contrasts=["face"])
+    assert model.check(study).empty
+    out = tmp_path / "out"
+    assert states(model.run(study, out)) == ["done"] * 4
+    own = tmp_path / "own_02_1.nii"
+    image = nib.load(own)
+    nib.save(nib.Nifti1Image(2 * image.get_fdata(dtype=np.float32) + 1, image.affine), own)
+    (sidecar,) = study.rglob("sub-03_task-faces_run-1*confounds*.json")
+    sidecar.write_text(sidecar.read_text().rstrip()[:-1] + ', "new": {}}')
+    assert states(model.run(study, out)) == ["kept", "done", "done", "kept"]
+    own.unlink()
+    assert "no such file" in model.check(study).problem.iloc[0]
+
+
+def test_participants_without_images_are_told(study):
+    people = study / "participants.tsv"
+    row = people.read_text().splitlines()[-1].replace("sub-04", "sub-05")
+    people.write_text(people.read_text().rstrip() + f"\n{row}\n")
+    found = vx.Model(**MODEL).check(study)
+    assert found.subject.tolist() == ["sub-05"]
+    assert found.level.tolist() == ["warning"]
+    assert vx.Model(**MODEL, data={"exclude": ["05"]}).check(study).empty

@@ -243,3 +243,21 @@ def test_a_group_chooses_its_verb_by_its_terms():
     ).group
     assert (mixed.verb, plain.verb) == ("lmer", "lm")
     assert (mixed.options, plain.options) == ({"reml": False}, {"robust": "huber"})
+
+
+def test_both_levels_are_written_for_r():
+    events = pd.DataFrame({"onset": [4.0, 30.0], "duration": 2.0, "trial_type": "face"})
+    run = vx.Run(np.random.default_rng(0).normal(100, 1, (40, 2)), events, tr=2.0)
+    table = pd.DataFrame({"age": [1.0, 2.0, 4.0, 3.0], "subject": ["a", "a", "b", "b"]})
+    group = {"formula": "effect ~ age + (1 | subject)", "reml": False}
+    said = vx.Model(formula="y ~ face", group=group).to_r(run, table)
+    assert said.splitlines() == [
+        "# y ~ face",
+        vx.design("y ~ face", run).to_r(1),
+        "# group",
+        "lme4::lmer(effect ~ 1 + age + (1 | subject), data = d, REML = FALSE)",
+    ]
+    with pytest.raises(vx.VoxlmError, match="meta"):
+        vx.Model(formula="y ~ face", group={"formula": "effect ~ 1", "model": "meta"}).to_r(
+            table=table
+        )

@@ -13,11 +13,16 @@ from voxlm.analysis.firstlevel import glsar
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
 from voxlm.analysis.lm import lm
+from voxlm.analysis.plan import plan_runs
 from voxlm.bids.run import Run
 from voxlm.bids.transform import transform
 from voxlm.errors import DataError
+from voxlm.formula import Schema, parse, resolve_group
+from voxlm.formula.export import to_r as to_r_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from voxlm.analysis.model import Model
 
 
@@ -95,3 +100,22 @@ def answers(model: Model, fitted: Fit | FixedEffects) -> dict[str, Contrast]:
         weighting: Any = model.weighting
         return {n: fitted.contrast(text, weighting) for n, text in model.contrasts.items()}
     return {name: fitted.contrast(text) for name, text in model.contrasts.items()}
+
+
+def to_r(model: Model, run: Run | None, table: pd.DataFrame | None) -> str:
+    """Write the R calls of both levels; see :meth:`voxlm.Model.to_r`."""
+    lines = []
+    if run is not None:
+        ready = prepare(model, run)
+        (planned,) = plan_runs(model.whole_formula, [ready], response(model), model.order)
+        lines += [f"# {model.whole_formula}", planned.design.to_r(model.order)]
+    for group in () if table is None else model.group:
+        assert table is not None
+        if group.verb == "meta" or group.robust is not None:
+            raise DataError(f"group {group.name!r}: to_r writes lm and lmer models")
+        meaning = resolve_group(parse(group.formula), Schema.table(table))
+        said = to_r_of(meaning)
+        if group.reml is False:
+            said = said.replace("REML = TRUE", "REML = FALSE")
+        lines += [f"# {group.name}", said]
+    return "\n".join(lines)

@@ -6,7 +6,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -21,7 +21,7 @@ from voxlm.analysis.options import whole
 from voxlm.analysis.results import do_group, do_unit
 from voxlm.analysis.sidecars import dataset_description
 from voxlm.analysis.survey import kinds_of, survey
-from voxlm.analysis.units import Unit, find_units
+from voxlm.analysis.units import WARNING, Unit, find_units
 from voxlm.errors import DataError, VoxlmError, VoxlmWarning, did_you_mean
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def run(
         raise DataError(f"level is one of {', '.join(LEVELS)}; {did_you_mean(level, LEVELS)}")
     folder, n_workers = Path(out), whole(workers, "workers")
     units = find_units(model, dataset, subjects)
-    survey(model, units)
+    doubts = [fault for fault in survey(model, units) if fault.level == WARNING]
     _prepare_folder(model, folder)
     found: dict[str, Done] = {}
     jobs = []
@@ -138,6 +138,9 @@ def run(
                 f"interrupted: {finished} of {len(units)} subjects are finished and kept; the same "
                 "command goes on from there"
             ) from None
+    for doubt in doubts:
+        one = found[doubt.subject]
+        found[one.name] = replace(one, notes=(*one.notes, f"{doubt.run}: {doubt.problem}"))
     done = tuple(found[unit.key] for unit in units)
     here = [unit for unit in units if found[unit.key].state != "failed"]
     skipped = _skip(model, subjects, level, done)

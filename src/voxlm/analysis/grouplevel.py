@@ -95,6 +95,15 @@ def _participants(group: Group, dataset: Path) -> pd.DataFrame | None:
     return frame.drop(columns="participant_id").set_index(labels)
 
 
+def participants(path: Path) -> list[str]:
+    """Return the labels of a table of participants; none where there is no such table."""
+    if not path.is_file():
+        return []
+    frame, _ = read_table(path, "participants")
+    labels = frame.get("participant_id", pd.Series(dtype=str))
+    return [str(label).removeprefix("sub-") for label in labels]
+
+
 def parts_of(group: Group, frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the rows of each fit: by contrast, or all together."""
     if group.together:

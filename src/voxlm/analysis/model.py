@@ -240,20 +240,45 @@ class Model:
         """Say what each word of the formula means in a run; see :func:`voxlm.explain`."""
         return applying.explain(self, run)
 
+    def to_r(self, run: Any = None, table: Any = None) -> str:
+        """Write the R calls that fit the same model to one voxel, both levels.
+
+        Parameters
+        ----------
+        run : Run, optional
+            For the first level.
+        table : DataFrame, optional
+            For the groups: a row a map.
+
+        Returns
+        -------
+        str
+            ``d`` holds a run's design and series ``y``, of a group the table and maps' values;
+            ``fit.to_r`` writes a voxel's data as well.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"age": [30.0, 41.0, 28.0], "subject": ["a", "b", "c"]})
+        >>> print(Model(formula="y ~ face", group={"formula": "effect ~ age"}).to_r(table=table))
+        # group
+        lm(effect ~ 1 + age, data = d)
+        """
+        return applying.to_r(self, run, table)  # type: ignore[no-any-return]
+
     def check(self, dataset: str | PathLike[str], subjects: Sequence[str] | None = None) -> Any:
         """Check the model against all tables of a data set, without opening an image.
 
         Parameters
         ----------
-        dataset : path
-            A BIDS data set.
-        subjects : list of str, optional
-            Labels; those of the model by default.
+        dataset, subjects
+            As for :meth:`run`.
 
         Returns
         -------
         DataFrame
-            A row a problem: subject, run, problem, place. Empty where all is well.
+            A row a problem: subject, run, problem, place, and level: an error keeps a subject or
+            a group from being fitted, a warning looks wrong. Empty where all is well.
         """
         return survey.check(self, dataset, subjects)[0]
 

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from voxlm.analysis.applying import answers, fit_ready
+from voxlm.analysis.applying import answers, fit_ready, response
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fields import plain
 from voxlm.analysis.grouplevel import ask_group, contrasts_of, fit_group, parts_of, table_of
@@ -24,12 +24,15 @@ from voxlm.analysis.ledger import (
     write_record,
 )
 from voxlm.analysis.naming import Naming, naming_of
+from voxlm.analysis.plan import plan_runs
 from voxlm.analysis.save import slug
+from voxlm.analysis.varying import with_files
 from voxlm.analysis.verdictfile import write_maps
 from voxlm.bids.maps import Maps
 from voxlm.bids.names import without
 from voxlm.errors import DataError
 from voxlm.images.atomic import staging, write_text
+from voxlm.images.inputs import Input
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +56,7 @@ def do_unit(
     record = record_of(unit, out)
     old = read_record(record, out)
     what = first_level(model)
-    files = [file for run in unit.runs for file in run.inputs]
+    files = _inputs(model, unit)
     if _has(old, page) and old["key"] == key_of(what, describe_inputs(files, old)):
         return KEPT
     if only_kept:
@@ -81,6 +84,15 @@ def do_unit(
     }
     write_record(record, out, about, before)
     return DONE
+
+
+def _inputs(model: Model, unit: Unit) -> list[Input]:
+    """Return the files of the runs, and those that the formula names."""
+    files = [file for run in unit.runs for file in run.inputs]
+    if "voxel" not in model.whole_formula:
+        return files
+    plans = plan_runs(model.whole_formula, unit.runs, response(model), model.order)
+    return files + [own.file for plan in with_files(plans) for own in plan.own]
 
 
 def _has(record: dict[str, Any] | None, page: bool) -> TypeGuard[dict[str, Any]]:

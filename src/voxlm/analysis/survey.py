@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from voxlm.analysis.applying import response
-from voxlm.analysis.grouplevel import contrasts_of, rehearse, table_of
+from voxlm.analysis.grouplevel import contrasts_of, participants, rehearse, table_of
 from voxlm.analysis.plan import Plan, plan_each
-from voxlm.analysis.units import Fault, Unit, find_units, sentence
+from voxlm.analysis.units import ERROR, WARNING, Fault, Unit, find_units, sentence
+from voxlm.analysis.varying import with_files
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.design.stack import stack as stack_designs
@@ -23,7 +25,7 @@ from voxlm.errors import VoxlmError, nearest
 if TYPE_CHECKING:
     from voxlm.analysis.model import Model
 
-COLUMNS = ("subject", "run", "problem", "place")
+COLUMNS = ("subject", "run", "problem", "place", "level")
 #: A trial type is taken for a slip of the pen only where so many subjects have another opinion.
 FEWEST = 3
 
@@ -35,7 +37,7 @@ def check(
     units = find_units(model, dataset, subjects)
     faults = survey(model, units)
     if subjects is None:
-        faults += survey_groups(model, units, dataset)
+        faults += [*survey_groups(model, units, dataset), *_without_images(model, units, dataset)]
     return pd.DataFrame([asdict(fault) for fault in faults], columns=list(COLUMNS)), len(units)
 
 
@@ -44,9 +46,25 @@ def survey(model: Model, units: Sequence[Unit]) -> list[Fault]:
     for unit in units:
         if not unit.faults:
             unit.faults += _of_unit(model, unit)
+    found = []
     for unit in units:
-        unit.faults += _trial_types(model, unit, units)
-    return [fault for unit in units for fault in unit.faults]
+        odd = _trial_types(model, unit, units)
+        unit.faults += [fault for fault in odd if fault.level == ERROR]
+        found += [*(f for f in unit.faults if f not in odd), *odd]
+    return found
+
+
+def _without_images(
+    model: Model, units: Sequence[Unit], dataset: str | PathLike[str]
+) -> list[Fault]:
+    """Return people of the participants' table who have no image that the model is fitted to."""
+    if model.data.subjects:
+        return []
+    here = {unit.entities["sub"] for unit in units} | set(model.data.exclude)
+    said = "is among the participants and has no image that the model is fitted to"
+    path = Path(dataset) / "participants.tsv"
+    lacking = [label for label in participants(path) if label not in here]
+    return [Fault(f"sub-{s}", "", f"sub-{s} {said}", str(path), WARNING) for s in lacking]
 
 
 def survey_groups(model: Model, units: Sequence[Unit], dataset: str | PathLike[str]) -> list[Fault]:
@@ -90,6 +108,10 @@ def _of_unit(model: Model, unit: Unit) -> list[Fault]:
     good = [plan for plan in plans if isinstance(plan, Plan)]
     if faults or not good:
         return faults
+    try:
+        with_files(good)
+    except VoxlmError as error:
+        return [Fault(unit.key, "", sentence(error), "formula")]
     if model.stack and len(good) > 1:
         return faults + _of_stack(model, unit, good)
     for name, text in model.contrasts.items():
@@ -153,7 +175,8 @@ def _trial_types(model: Model, unit: Unit, units: Sequence[Unit]) -> list[Fault]
                         "If it is meant, name all in data.trial_types"
                     )
             if said:
-                faults.append(Fault(unit.key, run.name, said, _path(run, "events")))
+                sure = ERROR if allowed else WARNING
+                faults.append(Fault(unit.key, run.name, said, _path(run, "events"), sure))
     return faults
 
 
@@ -175,7 +198,7 @@ def collapsed(table: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> rows = [("sub-01", "a", "no", "formula"), ("sub-02", "b", "no", "formula")]
+    >>> rows = [(sub, "a", "no", "formula", "error") for sub in ("sub-01", "sub-02")]
     >>> collapsed(pd.DataFrame(rows, columns=COLUMNS)).subject.tolist()
     ['sub-01 and 1 more']
     """
@@ -189,6 +212,7 @@ def collapsed(table: pd.DataFrame) -> pd.DataFrame:
                 "run": _and_more(runs),
                 "problem": problem,
                 "place": place,
+                "level": some.level.iloc[0],
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))

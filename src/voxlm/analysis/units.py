@@ -16,6 +16,8 @@ from voxlm.errors import DataError, TextError, VoxlmError
 if TYPE_CHECKING:
     from voxlm.analysis.model import Model
 
+ERROR, WARNING = "error", "warning"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -31,12 +33,15 @@ class Fault:
         A sentence or two.
     place : str
         The file, or the key of the model.
+    level : {"error", "warning"}
+        Whether it keeps a subject or group from being fitted, or only looks wrong.
     """
 
     subject: str
     run: str
     problem: str
     place: str
+    level: str = ERROR
 
 
 @dataclass(slots=True)

@@ -135,6 +135,8 @@ class Run:
         if self.confounds is not None:
             facts["confounds"], path = read_confounds(self.confounds, opened.n_scans)
             paths.append(("confounds", path))
+            if path is not None and "sidecar" in facts["confounds"].attrs:
+                paths.append(("confounds sidecar", path.with_suffix(".json")))
         facts["entities"] = check_entities(self.entities)
         facts["sample_mask"] = check_sample_mask(self.sample_mask, opened.n_scans)
         if isinstance(opened, ArrayScans):

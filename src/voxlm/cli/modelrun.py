@@ -51,12 +51,20 @@ def listed(table: pd.DataFrame, n_units: int) -> str:
     lines = []
     for row in collapsed(table).to_dict("records"):
         head = "  ".join(str(row[part]) for part in ("subject", "run", "place") if row[part])
+        head = f"warning: {head}" if row["level"] == "warning" else head
         text = textwrap.fill(
             str(row["problem"]), WIDTH, initial_indent="    ", subsequent_indent="    ",
             break_long_words=False, break_on_hyphens=False,
         )  # fmt: skip
         lines.append(f"{head}\n{text}")
-    wrong = len({subject for subject in table.subject if subject != "group"})
-    count = f"{len(table)} problem{'s' * (len(table) != 1)}"
+    errors = table[table.level == "error"]
+    wrong = len({subject for subject in errors.subject if subject != "group"})
+    count = _counted(len(errors), "problem")
+    if len(errors) < len(table):
+        count += f" and {_counted(len(table) - len(errors), 'warning')}"
     lines.append(f"{count}; {wrong} of {n_units} subjects cannot be fitted as they are")
     return "\n".join(lines)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"

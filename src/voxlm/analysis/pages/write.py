@@ -26,6 +26,7 @@ from voxlm.analysis.pages.model import left_out_blocks, model_blocks
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
 from voxlm.images.atomic import write_text
+from voxlm.models.reduce import FITTED
 
 
 def write_run_report(
@@ -107,21 +108,29 @@ def _diagnostics(fits: Sequence[Fit], background: Any) -> Iterator[Any]:
 def _peak_courses(
     fits: Sequence[Fit], verdicts: Mapping[str, Verdict]
 ) -> dict[str, tuple[Any, ...]]:
-    """Draw the first run's series at the peak of each contrast; it is read once for all."""
-    fit = fits[0]
-    places = {name: at for name, v in verdicts.items() if (at := peak(v)) is not None}
-    places = {name: at for name, at in places.items() if fit.estimate.status[at] == 0}
+    """Draw each run's series at the peak of each contrast; a run is read once for all."""
+    peaks = {name: at for name, v in verdicts.items() if (at := peak(v)) is not None}
+    drawn: dict[str, tuple[Any, ...]] = {}
+    for fit in fits:
+        places = {name: at for name, at in peaks.items() if fit.estimate.status[at] == FITTED}
+        of = f" in {fit.run.name}" if len(fits) > 1 else ""
+        for name, block in _courses(fit, places, of).items():
+            drawn[name] = (*drawn.get(name, ()), block)
+    return drawn
+
+
+def _courses(fit: Fit, places: Mapping[str, int], of: str) -> dict[str, Any]:
+    """Draw one run's series at some places, by name."""
     if not places:
         return {}
     try:
         courses = voxel_courses(fit, list(places.values()))
     except (DataError, OSError) as error:
-        lost = report.Prose(f"The peak's series is not shown: {error}", "note")
-        return dict.fromkeys(places, (lost,))
-    of = f" in {fit.run.name}" if len(fits) > 1 else ""
+        lost = report.Prose(f"The peak's series{of} is not shown: {error}", "note")
+        return dict.fromkeys(places, lost)
     said = f"The peak{of}: data, fit and its 95 % band; beside it the averages around events"
     return {
-        name: (report.picture(report.plot_response(course), said, wide=True),)
+        name: report.picture(report.plot_response(course), said, wide=True)
         for name, course in zip(places, courses, strict=True)
     }
 
