@@ -142,7 +142,9 @@ def _several(design: Design, reml: bool, tests: Tests) -> Fitter:
 
 
 def _check_terms(X: Floats, terms: list[RandomTerm]) -> None:
-    for term in terms:
+    for k, term in enumerate(terms):
+        if any(term.text == other.text for other in terms[:k]):
+            raise DesignError(f"{term.text} stands twice in the formula; leave one of them out")
         q, n = term.matrix.shape[1], X.shape[0]
         groups = np.unique(term.codes).size
         if q * groups >= n:

@@ -107,35 +107,59 @@ def reduce_groups(basis: InterceptBasis, data: NDArray[Any]) -> GroupSums:
     if basis.constant is not None and n_voxels:
         out.shift[:] = data[0]
     width = int(np.clip(CACHE // (8 * max(basis.n_rows, 1)), NARROWEST, WIDEST))
+    place, classes = _by_class(basis)
+    groups = place[basis.groups]
 
     @np.errstate(invalid="ignore", over="ignore")  # the caller looks for what is not finite
     def work(start: int, stop: int) -> None:
-        _reduce_block(basis, data[:, start:stop], out, slice(start, stop))
+        _reduce_block(basis, groups, classes, data[:, start:stop], out, slice(start, stop))
 
     over_blocks(n_voxels, width, work)
     return out
 
 
-def _reduce_block(basis: InterceptBasis, data: NDArray[Any], out: GroupSums, at: slice) -> None:
+def _by_class(basis: InterceptBasis) -> tuple[Ints, list[Floats]]:
+    """Return the place of each group where those of one size are neighbours.
+
+    Also each size's special directions over its own groups: elsewhere they are zero.
+    """
+    order = np.argsort(basis.class_of, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    classes = [
+        np.ascontiguousarray(basis.special[basis.special_class == k][:, basis.class_of == k])
+        for k in range(basis.sizes.size)
+    ]
+    return place, classes
+
+
+def _reduce_block(
+    basis: InterceptBasis,
+    groups: Ints,
+    classes: list[Floats],
+    data: NDArray[Any],
+    out: GroupSums,
+    at: slice,
+) -> None:
     rows: Floats = np.empty(data.shape)
-    n = rows.shape[0]
-    total, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    n, V = rows.shape
+    total, squares = np.zeros(V), np.zeros(V)
     _take(data, out.shift[at], rows, total, squares)
     out.spread[at] = np.maximum(squares - total**2 / n, 0.0)
     projection = basis.Q.T @ rows
-    fitted = basis.Q @ projection
-    s = np.zeros((basis.n_groups, rows.shape[1]))
-    rss, energy = np.zeros(rows.shape[1]), np.zeros((basis.sizes.size, rows.shape[1]))
-    _residual_sums(rows, fitted, basis.groups, s, rss)
-    _class_energy(s, basis.class_of, energy)
-    special = basis.special @ s
-    for j, k in enumerate(basis.special_class):
-        energy[k] -= special[j] ** 2
+    s, rss = np.zeros((basis.n_groups, V)), np.zeros(V)
+    _residual_sums(rows, basis.Q @ projection, groups, s, rss)
     out.start[:, at] = basis.Rinv @ projection
-    out.special[:, at] = special
-    # a NaN must survive the floor at zero
-    out.rest[:, at] = np.where(energy < 0, 0.0, energy)
     out.rss[at] = rss
+    first = row = 0
+    for k, special in enumerate(classes):
+        some = s[first : first + special.shape[1]]
+        inside = special @ some
+        energy = np.einsum("mv,mv->v", some, some) - np.einsum("jv,jv->v", inside, inside)
+        out.special[row : row + special.shape[0], at] = inside
+        # a NaN must survive the floor at zero
+        out.rest[k, at] = np.where(energy < 0, 0.0, energy)
+        first, row = first + special.shape[1], row + special.shape[0]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -158,15 +182,6 @@ def _residual_sums(rows, fitted, groups, s, rss):  # type: ignore[no-untyped-def
             r = rows[t, v] - fitted[t, v]
             into[v] += r
             rss[v] += r * r
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _class_energy(s, class_of, energy):  # type: ignore[no-untyped-def]
-    """Sum squares of the group sums by group size."""
-    for i in range(s.shape[0]):
-        into = energy[class_of[i]]
-        for v in range(s.shape[1]):
-            into[v] += s[i, v] * s[i, v]
 
 
 def merge_groups(
