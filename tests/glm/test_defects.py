@@ -1,13 +1,17 @@
 """What nilearn 0.14 gets wrong, each with the behaviour here.
 
 Where nilearn's designs are its definition (the grid of the response, Glover's derivative in width),
-the name keeps its numbers and the right thing is to be had as a value.
+the name keeps its numbers and the right thing is to be had as a value. The docstring of each test
+begins with its number; those that need files or permutations stand beside their kin, in
+``test_save_to_bids``, ``test_from_bids`` and ``test_non_parametric``.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import nilearn.glm.first_level as theirs
@@ -301,3 +305,12 @@ def test_nothing_is_said_of_good_data():
         warnings.simplefilter("error")
         fitted().compute_contrast("face - house", output_type="all")
     assert mask_image().shape == SHAPE
+
+
+def test_every_defect_has_its_test():
+    """All 22 are numbered; a test that goes away takes its number with it."""
+    found = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        found |= {int(n) for n in re.findall(r'def test_\w+\([^)]*\):\n    """(\d\d): ', text)}
+    assert found == set(range(1, 23))

@@ -59,7 +59,7 @@ def test_the_same_files_as_nilearn(tmp_path, n_ses, asked):
 
 
 def test_every_person_has_their_own_mask(made):
-    """nilearn gives the first person's mask to all."""
+    """02: nilearn gives the first person's mask to all."""
     paths = sorted(made.derivatives.glob("sub-*/func/*_mask.nii.gz"))
     whole = nib.load(paths[0])
     for number, path in enumerate(paths):
@@ -74,7 +74,7 @@ def test_every_person_has_their_own_mask(made):
 
 
 def test_scrubbed_scans_are_left_out(made):
-    """nilearn drops the sample masks that a scrubbing strategy gives."""
+    """21: nilearn drops the sample masks that a scrubbing strategy gives."""
     (path, *_) = sorted(made.derivatives.glob("sub-01/func/*confounds_timeseries.tsv"))
     table = pd.read_csv(path, sep="\t")
     table["framewise_displacement"] = np.where(np.isin(np.arange(60), [20, 21, 40]), 3.0, 0.0)

@@ -61,7 +61,7 @@ def test_clusters():
 
 
 def test_a_contrast_is_tested_in_its_whole_design():
-    """nilearn drops the columns that a contrast weighs; ours is the parametric t of the design."""
+    """16: nilearn drops the columns that a contrast weighs; ours is the t of the whole design."""
     rng = np.random.default_rng(0)
     design = pd.DataFrame({"x": rng.normal(size=N), "z": rng.normal(size=N), "one": 1.0})
     given = {"design_matrix": design, "mask": mask_image(), "n_perm": 50, "random_state": 0}
@@ -77,6 +77,7 @@ def test_a_contrast_is_tested_in_its_whole_design():
 
 
 def test_jobs_do_not_change_the_result():
+    """16: nilearn draws other permutations for another number of jobs."""
     given = {"design_matrix": DESIGN, "second_level_contrast": "age", "mask": mask_image()}
     one, other = (
         non_parametric_inference(group_maps(N), n_perm=99, random_state=4, n_jobs=n, **given)

@@ -59,7 +59,7 @@ def of(out, name):
 
 
 def test_clusters_are_those_of_z_not_of_the_variance(out):
-    """nilearn tabulates the clusters of the variance map."""
+    """01: nilearn tabulates the clusters of the variance map."""
     z = nib.load(of(out, "contrast-faceGtHouse_stat-z_statmap.nii.gz"))
     table = pd.read_csv(of(out, "contrast-faceGtHouse_clusters.tsv"), sep="\t")
     thresholded, threshold = threshold_stats_img(
@@ -106,7 +106,7 @@ def test_every_run_has_its_files(out, fitted):
 
 
 def test_a_lone_cluster_of_one_peak_is_on_the_page(fitted, tmp_path):
-    """nilearn's page says that such a map has no clusters."""
+    """22: nilearn's page says that such a map has no clusters."""
     with pytest.warns(RuntimeWarning, match="same contrast"):
         z = fitted.compute_contrast("face + house").get_fdata()
     highest = np.sort(z[np.isfinite(z)])[::-1]
