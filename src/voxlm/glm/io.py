@@ -19,6 +19,7 @@ from voxlm.glm.clustertable import Rule, cluster_table
 from voxlm.glm.faults import InputTypeError
 from voxlm.glm.filenames import Filenames, contrast_labels, filenames_of
 from voxlm.glm.masking import VolumeMasker
+from voxlm.glm.thresholding import say_unused
 from voxlm.glm.weights import as_rows, check_one_of, expression_to_contrast_vector
 from voxlm.images.atomic import staging
 
@@ -152,13 +153,7 @@ def _rule(options: Mapping[str, Any]) -> Rule:
             stacklevel=3,
         )
     if control is not None and threshold is not None:
-        warn(
-            f"\n'threshold={float(threshold)}' is not used with 'height_control={control!r}'."
-            "\n'threshold' is only used when 'height_control=None'. "
-            "\n'threshold' was set to 'None'. ",
-            UserWarning,
-            stacklevel=3,
-        )
+        say_unused(threshold, control)
         threshold = None
     return Rule(
         threshold,

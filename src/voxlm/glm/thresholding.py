@@ -131,13 +131,7 @@ def _asked(threshold: float | None, control: str | None, two_sided: bool) -> flo
     """Return the threshold that was asked for, saying where it is not used."""
     if control is not None:
         if threshold is not None:
-            warn(
-                f"\n'threshold={float(threshold)}' is not used with 'height_control={control!r}'."
-                "\n'threshold' is only used when 'height_control=None'. "
-                "\n'threshold' was set to 'None'. ",
-                UserWarning,
-                stacklevel=3,
-            )
+            say_unused(threshold, control)
         return None
     chosen = 3.0 if threshold is None else float(threshold)
     if chosen == 3.0:
@@ -147,6 +141,17 @@ def _asked(threshold: float | None, control: str | None, two_sided: bool) -> flo
             f"'threshold' should not be a negative value when two_sided=True. Got {chosen}."
         )
     return chosen
+
+
+def say_unused(threshold: float, control: str) -> None:
+    """Say that a threshold does nothing beside a rule that finds one."""
+    warn(
+        f"\n'threshold={float(threshold)}' is not used with 'height_control={control!r}'."
+        "\n'threshold' is only used when 'height_control=None'. "
+        "\n'threshold' was set to 'None'. ",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _future() -> None:
