@@ -80,6 +80,45 @@ def test_families_of_twins():
     assert len({tuple(row) for row in found.tolist()}) == len(found)
 
 
+PALM_FREE = [[1, 1], [1, 2], [1, 3], [1, 4], [1, 5], [1, 6]]
+PALM_WITHIN = [[-1, 1], [-1, 1], [-1, 2], [-1, 2], [-1, 3], [-1, 3]]
+PALM_WITHIN_LONG = [[-1, 1, 1], [-1, 1, 2], [-1, 2, 1], [-1, 2, 2], [-1, 3, 1], [-1, 3, 2]]
+PALM_WHOLE = [[1, 1], [1, 1], [1, 2], [1, 2], [1, 3], [1, 3]]
+PALM_WHOLE_LONG = [[1, -1, 1], [1, -1, 2], [1, -2, 1], [1, -2, 2], [1, -3, 1], [1, -3, 2]]
+
+
+def within(row):
+    return all(set(row[2 * k : 2 * k + 2]) == {2 * k, 2 * k + 1} for k in range(3))
+
+
+def whole(row):
+    return all(row[2 * k] % 2 == 0 and row[2 * k + 1] == row[2 * k] + 1 for k in range(3))
+
+
+@pytest.mark.parametrize(
+    ("files", "simple", "allowed", "n"),
+    [
+        ([PALM_FREE], {}, lambda row: True, 720),
+        ([PALM_WITHIN, PALM_WITHIN_LONG], {"blocks": [1, 1, 2, 2, 3, 3]}, within, 8),
+        (
+            [PALM_WHOLE, PALM_WHOLE_LONG],
+            {"blocks": [1, 1, 2, 2, 3, 3], "exchange": "whole"},
+            whole,
+            6,
+        ),
+    ],
+    ids=["example 1", "example 2", "example 3"],
+)
+def test_the_blocks_files_of_palms_documents(files, simple, allowed, n):
+    # "Exchangeability blocks" in PALM's documentation: what each file may permute, in words there.
+    expected = {row for row in permutations(range(6)) if allowed(row)}
+    assert len(expected) == n
+    for blocks in [*(read_blocks(6, file) for file in files), read_blocks(6, **simple)]:
+        assert n_orders(blocks, np.arange(6)) == n
+        found = {tuple(row) for row in all_orders(blocks).tolist()}
+        assert found | {tuple(range(6))} == expected
+
+
 def test_a_tree_that_fixes_all_flips_its_top_blocks():
     blocks = read_blocks(4, [[-1, -1], [-1, -1], [-1, -2], [-1, -2]])
     assert blocks.moves == ()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from voxlm.errors import DataError
 from voxlm.images.space import Space
@@ -37,7 +37,7 @@ class Linked:
     """
 
     base: Space
-    csr: sparse.csr_array
+    csr: scipy.sparse.csr_array
     own_sizes: NDArray[np.float64] | None = None
 
     @property
@@ -70,7 +70,7 @@ class Linked:
         """Places in millimetres, shape ``(V, 3)``, where known."""
         return self.base.places
 
-    def graph(self, connectivity: int = 6) -> sparse.csr_array:
+    def graph(self, connectivity: int = 6) -> scipy.sparse.csr_array:
         """Return the graph; ``connectivity`` is of voxels."""
         del connectivity
         return self.csr
@@ -143,7 +143,7 @@ def linked(space: Space, graph: Any, sizes: ArrayLike | None = None) -> Linked:
     """
     V = space.n_voxels
     try:
-        given = sparse.csr_array(graph)
+        given = scipy.sparse.csr_array(graph)
     except (TypeError, ValueError) as error:
         raise DataError(f"graph= is a matrix of who is next to whom; got {graph!r}") from error
     if given.shape != (V, V):
@@ -155,7 +155,7 @@ def linked(space: Space, graph: Any, sizes: ArrayLike | None = None) -> Linked:
     off = (pairs.coords[0] != pairs.coords[1]) & pairs.data
     rows, columns = pairs.coords[0][off], pairs.coords[1][off]
     both = np.r_[rows, columns], np.r_[columns, rows]
-    csr = sparse.csr_array((np.ones(both[0].size, dtype=np.bool_), both), shape=(V, V))
+    csr = scipy.sparse.csr_array((np.ones(both[0].size, dtype=np.bool_), both), shape=(V, V))
     csr.sum_duplicates()
     if sizes is None:
         return Linked(space, csr)

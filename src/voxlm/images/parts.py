@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from voxlm.errors import DataError
 from voxlm.images.meshes import Mesh
@@ -77,12 +77,12 @@ class Sheet:
             return None
         return vertex_areas(self.mesh.coordinates, self.mesh.faces)[self.vertices]
 
-    def graph(self, connectivity: int) -> sparse.csr_array:
+    def graph(self, connectivity: int) -> scipy.sparse.csr_array:
         """Return which vertices share an edge; the ``connectivity`` is of voxels."""
         del connectivity
         return mesh_graph(self._mesh().faces, self.inside)
 
-    def stiffness(self) -> tuple[sparse.csr_array, Floats]:
+    def stiffness(self) -> tuple[scipy.sparse.csr_array, Floats]:
         """Return the Laplacian and the masses that values diffuse by."""
         mesh = self._mesh()
         return mesh_stiffness(mesh.coordinates, mesh.faces, self.inside)
@@ -138,15 +138,15 @@ class Lump:
         """Volumes in mm³, shape ``(n,)``."""
         return np.full(self.n, np.prod(self.voxel_sizes))
 
-    def graph(self, connectivity: int) -> sparse.csr_array:
+    def graph(self, connectivity: int) -> scipy.sparse.csr_array:
         """Return which voxels are neighbours."""
         flat = np.ravel_multi_index(tuple(self.voxels.T), self.shape)
         order = np.argsort(flat)
         back = np.argsort(order)
         found = volume_graph(self.shape, flat[order], check_connectivity(connectivity))
-        return sparse.csr_array(found[back][:, back])
+        return scipy.sparse.csr_array(found[back][:, back])
 
-    def stiffness(self) -> tuple[sparse.csr_array, Floats]:
+    def stiffness(self) -> tuple[scipy.sparse.csr_array, Floats]:
         """Return the Laplacian and the masses that values diffuse by."""
         return grid_stiffness(self.graph(6), self.voxels, self.voxel_sizes), self.sizes
 
@@ -163,10 +163,10 @@ def starts(parts: Sequence[Part]) -> Ints:
     return np.concatenate([[0], np.cumsum([part.n for part in parts])]).astype(np.int64)
 
 
-def joined_graph(parts: Sequence[Part], connectivity: int) -> sparse.csr_array:
+def joined_graph(parts: Sequence[Part], connectivity: int) -> scipy.sparse.csr_array:
     """Return who is next to whom, shape ``(V, V)``; pieces are not connected."""
     graphs = [part.graph(connectivity) for part in parts if part.n]
-    found = sparse.csr_array(sparse.block_diag(graphs, format="csr", dtype=np.bool_))
+    found = scipy.sparse.csr_array(scipy.sparse.block_diag(graphs, format="csr", dtype=np.bool_))
     found.sort_indices()
     return found
 
@@ -200,9 +200,9 @@ def joined_diffusion(parts: Sequence[Part], fwhm: float) -> Diffusion:
         If a sheet has no mesh.
     """
     found = [part.stiffness() for part in parts if part.n]
-    stiffness = sparse.block_diag([one for one, _ in found], format="csr")
+    stiffness = scipy.sparse.block_diag([one for one, _ in found], format="csr")
     mass = np.concatenate([mass for _, mass in found])
-    return diffusion(sparse.csr_array(stiffness), mass, 0.5 * (fwhm / FWHM_PER_SIGMA) ** 2)
+    return diffusion(scipy.sparse.csr_array(stiffness), mass, 0.5 * (fwhm / FWHM_PER_SIGMA) ** 2)
 
 
 def only_parts(parts: Sequence[Part], kept: ArrayLike) -> tuple[Part, ...]:

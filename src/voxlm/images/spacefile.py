@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from voxlm.errors import DataError
 from voxlm.images.cifti import open_cifti
@@ -77,7 +77,7 @@ def unpack_space(packed: Mapping[str, Any], arrays: Mapping[str, Any], folder: P
         rows, columns = arrays[packed["pairs"]]
         ones = np.ones(rows.size, dtype=np.bool_)
         shape = (base.n_voxels, base.n_voxels)
-        graph = sparse.csr_array((ones, (rows, columns)), shape=shape)
+        graph = scipy.sparse.csr_array((ones, (rows, columns)), shape=shape)
         return linked(base, graph, arrays[packed["sizes"]] if packed["sizes"] else None)
     if kind == "volume":
         mask = open_image(folder / f"{MASK}.nii.gz", "mask")

@@ -85,7 +85,8 @@ def read_blocks(
     blocks : array_like, shape (N,) or (N, L), optional
         One label an observation; or L nested levels of whole numbers, the widest first, as PALM's:
         the sub-blocks of a block change places if its number is positive, and stay if it is
-        negative. Without blocks all observations may change places.
+        negative. Observations that share all numbers change places if the last is positive, but
+        keep their order where their block moves. Without blocks all observations may change places.
     exchange : {"within", "whole"}
         For one level: observations change places inside their block, or blocks change places
         (with those of equal size), their observations in order.
@@ -145,8 +146,11 @@ def _levels(labels: NDArray[np.generic]) -> NDArray[np.int64]:
     return whole
 
 
-def _tree(levels: NDArray[np.int64], members: NDArray[np.int64]) -> Node:
-    """Grow the tree under the first level; the first column's sign says what the root allows."""
+def _tree(levels: NDArray[np.int64], members: NDArray[np.int64], moves: bool = False) -> Node:
+    """Grow the tree under the first level; the first column's sign says what the root allows.
+
+    ``moves`` says whether the block changes places with others.
+    """
     signs = set(np.sign(levels[members, 0]).tolist())
     if levels.shape[1] == 1:
         children = tuple(Node((), False, int(i)) for i in members)
@@ -155,10 +159,12 @@ def _tree(levels: NDArray[np.int64], members: NDArray[np.int64]) -> Node:
         order = dict.fromkeys(ids.tolist())
         if len({abs(value) for value in order}) != len(order):
             raise DesignError("a nested block has one number with both signs; a block has one sign")
-        children = tuple(_tree(levels[:, 1:], members[ids == value]) for value in order)
+        inner = levels[:, 1:]
+        children = tuple(_tree(inner, members[ids == value], signs == {1}) for value in order)
     if len(signs) != 1:
         raise DesignError("the first level of nested blocks is one block: one number throughout")
-    return Node(children, signs == {1})
+    unnumbered = levels.shape[1] == 1 and moves
+    return Node(children, signs == {1} and not unnumbered)
 
 
 def _shape(node: Node) -> tuple[object, ...]:

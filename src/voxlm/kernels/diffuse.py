@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 Floats = NDArray[np.float64]
 
@@ -38,12 +37,12 @@ class Diffusion:
         Of the Chebyshev polynomials.
     """
 
-    operator: sparse.csr_array
+    operator: scipy.sparse.csr_array
     root: Floats
     weights: Floats
 
 
-def diffusion(stiffness: sparse.csr_array, mass: ArrayLike, time: float) -> Diffusion:
+def diffusion(stiffness: scipy.sparse.csr_array, mass: ArrayLike, time: float) -> Diffusion:
     """Plan a diffusion.
 
     Parameters
@@ -68,9 +67,9 @@ def diffusion(stiffness: sparse.csr_array, mass: ArrayLike, time: float) -> Diff
     root = np.sqrt(masses)
     rates = np.asarray(abs(stiffness).sum(axis=1)).ravel() / masses
     largest = float(rates.max(initial=0.0)) or 1.0  # of Gershgorin: no eigenvalue exceeds it
-    scaled = sparse.diags_array(1.0 / root) @ stiffness @ sparse.diags_array(1.0 / root)
-    operator = sparse.eye_array(len(root)) - (2.0 / largest) * scaled
-    return Diffusion(sparse.csr_array(operator), root, _weights(0.5 * time * largest))
+    scaled = scipy.sparse.diags_array(1.0 / root) @ stiffness @ scipy.sparse.diags_array(1.0 / root)
+    operator = scipy.sparse.eye_array(len(root)) - (2.0 / largest) * scaled
+    return Diffusion(scipy.sparse.csr_array(operator), root, _weights(0.5 * time * largest))
 
 
 def _weights(z: float) -> Floats:
@@ -91,7 +90,7 @@ def diffuse(plan: Diffusion, rows: NDArray[np.floating]) -> Floats:
 
     Examples
     --------
-    >>> chain = sparse.csr_array(np.array([[1.0, -1, 0], [-1, 2, -1], [0, -1, 1]]))
+    >>> chain = scipy.sparse.csr_array(np.array([[1.0, -1, 0], [-1, 2, -1], [0, -1, 1]]))
     >>> diffuse(diffusion(chain, np.ones(3), 100.0), np.array([[3.0, 0.0, 0.0]])).round(6)
     array([[1., 1., 1.]])
     """
@@ -107,8 +106,8 @@ def diffuse(plan: Diffusion, rows: NDArray[np.floating]) -> Floats:
 
 
 def grid_stiffness(
-    graph: sparse.csr_array, voxels: NDArray[np.int64], voxel_sizes: ArrayLike
-) -> sparse.csr_array:
+    graph: scipy.sparse.csr_array, voxels: NDArray[np.int64], voxel_sizes: ArrayLike
+) -> scipy.sparse.csr_array:
     """Return the finite-difference Laplacian of voxels, times the volume of one.
 
     Parameters
@@ -124,10 +123,10 @@ def grid_stiffness(
     -------
     csr_array, shape (V, V)
     """
-    edges = sparse.coo_array(graph)
+    edges = scipy.sparse.coo_array(graph)
     axis = np.abs(voxels[edges.coords[0]] - voxels[edges.coords[1]]).argmax(axis=1)
     sizes = np.asarray(voxel_sizes, dtype=np.float64)
     rate = float(np.prod(sizes)) / sizes[axis] ** 2
-    flow = sparse.csr_array((rate, edges.coords), shape=graph.shape)
+    flow = scipy.sparse.csr_array((rate, edges.coords), shape=graph.shape)
     total = np.asarray(flow.sum(axis=1)).ravel()
-    return sparse.csr_array(sparse.diags_array(total) - flow)
+    return scipy.sparse.csr_array(scipy.sparse.diags_array(total) - flow)

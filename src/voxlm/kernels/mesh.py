@@ -6,8 +6,8 @@ Axes: N vertices of the mesh, V of them inside a mask, F triangles.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 FLAT = 1e-24
 
 
-def mesh_graph(faces: ArrayLike, inside: NDArray[np.bool_]) -> sparse.csr_array:
+def mesh_graph(faces: ArrayLike, inside: NDArray[np.bool_]) -> scipy.sparse.csr_array:
     """Return the neighbour graph of the vertices of a mask: neighbours share an edge.
 
     Parameters
@@ -50,7 +50,7 @@ def mesh_graph(faces: ArrayLike, inside: NDArray[np.bool_]) -> sparse.csr_array:
     V = int(inside.sum())
     flat = np.unique(rows[both] * V + columns[both])
     ones = np.ones(flat.size, dtype=np.bool_)
-    return sparse.csr_array((ones, (flat // max(V, 1), flat % max(V, 1))), shape=(V, V))
+    return scipy.sparse.csr_array((ones, (flat // max(V, 1), flat % max(V, 1))), shape=(V, V))
 
 
 def triangle_areas(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
@@ -96,7 +96,7 @@ def vertex_areas(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
 
 def mesh_stiffness(
     coordinates: ArrayLike, faces: ArrayLike, inside: NDArray[np.bool_]
-) -> tuple[sparse.csr_array, Floats]:
+) -> tuple[scipy.sparse.csr_array, Floats]:
     """Return the finite-element Laplacian of the part of a mesh within a mask.
 
     Linear elements with lumped masses: entry (i, j) is minus half the sum of the cotangents of the
@@ -143,13 +143,15 @@ def mesh_stiffness(
         columns += [other, one]
         weights += [0.5 * cotangent, 0.5 * cotangent]
     pairs = number[np.concatenate(rows)], number[np.concatenate(columns)]
-    edges = sparse.csr_array((np.concatenate(weights), pairs), shape=(V, V))
+    edges = scipy.sparse.csr_array((np.concatenate(weights), pairs), shape=(V, V))
     total = np.asarray(edges.sum(axis=1)).ravel()
     mass = np.bincount(number[of.ravel()], np.repeat(double / 6.0, 3), minlength=V)
-    return sparse.csr_array(sparse.diags_array(total) - edges), np.where(mass > 0, mass, 1.0)
+    return scipy.sparse.csr_array(scipy.sparse.diags_array(total) - edges), np.where(
+        mass > 0, mass, 1.0
+    )
 
 
-def neighbour_average(faces: ArrayLike, n_vertices: int) -> sparse.csr_array:
+def neighbour_average(faces: ArrayLike, n_vertices: int) -> scipy.sparse.csr_array:
     """Return one step of iterative smoothing: half oneself, half the mean of the neighbours.
 
     Parameters
@@ -175,8 +177,8 @@ def neighbour_average(faces: ArrayLike, n_vertices: int) -> sparse.csr_array:
     """
     graph = mesh_graph(faces, np.ones(n_vertices, dtype=np.bool_)).astype(np.float64)
     degree = np.maximum(np.diff(graph.indptr), 1)
-    spread = sparse.diags_array(0.5 / degree) @ graph
-    return sparse.csr_array(spread + 0.5 * sparse.eye_array(n_vertices))
+    spread = scipy.sparse.diags_array(0.5 / degree) @ graph
+    return scipy.sparse.csr_array(spread + 0.5 * scipy.sparse.eye_array(n_vertices))
 
 
 def steps_of_fwhm(fwhm: float, mean_area: float) -> int:
