@@ -27,7 +27,7 @@ def test_loaded_fit_answers_alike(tmp_path, formula, holes):
     maps = study(holes)
     fit = lmer(formula, maps)
     blank = Maps(maps.table, data=np.zeros_like(maps.data))  # no voxel is read
-    again = load_statistics(save_statistics(fit, tmp_path / "kept.npz"), blank)
+    again = load_statistics(fit.save_statistics(tmp_path / "kept.npz"), blank)
     np.testing.assert_array_equal(again.params, fit.params)
     np.testing.assert_array_equal(again.contrast("time").t, fit.contrast("time").t)
     np.testing.assert_array_equal(again.df, fit.df)

@@ -1,5 +1,7 @@
 """Maps are read as they lie: grids, holes, zeros, smoothing; what is wrong is said."""
 
+import warnings
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -270,9 +272,51 @@ def test_repeated_maps_are_warned_of(tmp_path):
         vx.Maps(pd.DataFrame({"age": [1.0, 2, 3, 4]}), data=data)
 
 
-def test_labels_that_look_like_numbers_are_noted():
+LABELLED = pd.DataFrame(
+    {
+        "site": [1, 2, 3] * 4,
+        "code": ["01", "02", "10", "11"] * 3,
+        "visit": [1, 2, 3] * 4,
+        "arm": [0, 1] * 6,
+        "centre": pd.Categorical([1, 2, 3] * 4),
+        "subject": np.repeat([1, 2, 3, 4], 3),
+        "age": np.arange(12.0),
+    }
+)
+
+
+def labelled(variance=None):
     data = np.random.default_rng(0).normal(size=(12, 3))
-    maps = vx.Maps(pd.DataFrame({"site": [1, 2, 3] * 4}), data=data)
-    said = repr(vx.lm("~ site", maps))
-    assert "site holds 3 different whole numbers and is taken as a number; write C(site)" in said
-    assert vx.lm("~ C(site)", maps).params.shape == (3, 3)
+    return vx.Maps(LABELLED, data=data, variance=variance)
+
+
+@pytest.mark.parametrize(
+    ("fit", "doubt"),
+    [
+        (lambda: vx.lm("~ site", labelled()), "site holds 3 different whole numbers"),
+        (lambda: vx.lm("~ code", labelled()), "code holds text that reads as numbers"),
+        (lambda: vx.lmer("~ age + site + (1 | subject)", labelled()), "site holds 3 different"),
+        (lambda: vx.meta("~ code", labelled(np.ones((12, 3)))), "code holds text"),
+    ],
+    ids=["lm", "text", "lmer", "meta"],
+)
+def test_labels_taken_as_numbers_are_warned_of(fit, doubt):
+    with pytest.warns(VoxlmWarning, match=doubt + ".* taken as a number; write C") as heard:
+        fit()
+    assert heard[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["~ visit", "~ arm", "~ C(site)", "~ C(code)", "~ centre", "~ age + (1 | subject)", "~ age"],
+)
+def test_numbers_and_declared_labels_are_not_warned_of(formula):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VoxlmWarning)
+        (vx.lmer if "|" in formula else vx.lm)(formula, labelled())
+
+
+def test_few_whole_numbers_are_noted():
+    said = repr(vx.lm("~ visit", labelled()))
+    assert "visit holds 3 different whole numbers and is taken as a number; write C(visit)" in said
+    assert vx.lm("~ C(visit)", labelled()).params.shape == (3, 3)

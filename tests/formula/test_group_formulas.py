@@ -257,6 +257,12 @@ def test_numbers_that_may_be_labels_are_said_so():
     assert design("~ C(centre)", maps).names[1] == "C(centre)[T.2]"
 
 
+def test_text_that_reads_as_numbers_keeps_its_labels():
+    maps = MAPS.assign(code=["01", "02", "10"] * 18)
+    assert design("~ C(code)", maps).names == ("Intercept", "C(code)[T.02]", "C(code)[T.10]")
+    np.testing.assert_array_equal(design("~ code", maps).matrix[:3, 1], [1, 2, 10])
+
+
 def test_scale_and_standardize_differ_in_the_divisor():
     made = design("~ scale(age) + standardize(iq)")
     assert np.std(made.matrix[:, 1], ddof=1) == pytest.approx(1.0)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.groupdesign import group_design
+from voxlm.analysis.groupdesign import group_design, warn_of_labels
 from voxlm.analysis.mixedfit import MixedFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
@@ -80,6 +80,7 @@ def lmer(
     ((2, 4), (4,))
     """
     design = group_design(formula, maps)
+    warn_of_labels(design)
     if not design.random:
         raise DesignError(
             "lmer needs a random term, such as (1 | subject); without one, use lm over the maps"

@@ -5,6 +5,8 @@ Axes: N maps, G groups.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,8 +15,9 @@ from voxlm.bids.maps import Maps
 from voxlm.design.columns import Design
 from voxlm.design.events import rows_text
 from voxlm.design.table import build_table
-from voxlm.errors import DataError, DesignError, did_you_mean
+from voxlm.errors import DataError, DesignError, VoxlmWarning, did_you_mean
 from voxlm.formula import Schema, parse, resolve_group
+from voxlm.formula.group import label_doubts
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import group_freedom
 
@@ -42,6 +45,23 @@ def group_design(formula: str, maps: Maps) -> Design:
     frame = maps.table.drop(columns=[name for name in images if name in maps.table])
     meaning = resolve_group(parse(formula), Schema.table(frame))
     return build_table(meaning, frame)
+
+
+def warn_of_labels(design: Design, depth: int = 3) -> None:
+    """Warn of columns that are numbers to the formula and labels to anybody else.
+
+    Parameters
+    ----------
+    design : Design
+    depth : int
+        Calls between the user's and this one.
+
+    Warns
+    -----
+    VoxlmWarning
+    """
+    for doubt in label_doubts(design.meaning.meaning):
+        warnings.warn(doubt, VoxlmWarning, stacklevel=depth)
 
 
 def forbid_random(design: Design, verb: str) -> None:

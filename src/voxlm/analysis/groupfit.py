@@ -35,6 +35,7 @@ from voxlm.kernels.tails import t_isf, t_to_p
 from voxlm.models.pieces import Pieces
 
 # Pictures and the page's template are loaded by whoever wants a report.
+statistics = lazy_loader.load("voxlm.analysis.statistics", suppress_warning=True)
 pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
 Floats = NDArray[np.float64]
@@ -299,6 +300,11 @@ class GroupFit:
     ) -> Path:
         """Write everything as :meth:`voxlm.Fit.save`; ``entities`` make it BIDS derivatives."""
         return save_group(self, self.contrast, Path(out), contrasts, entities or {})
+
+    def save_statistics(self, path: str | PathLike[str]) -> Path:
+        """Write what :func:`voxlm.load_statistics` fits again, as :func:`voxlm.save_statistics`."""
+        kept: Path = statistics.save_statistics(self, path)
+        return kept
 
     def tidy(self, where: Any) -> pd.DataFrame:
         """Return a long table: one row a voxel and column.

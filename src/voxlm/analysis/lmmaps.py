@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from voxlm.analysis.groupdesign import codes_of, forbid_random, free_groups, group_design
+from voxlm.analysis.groupdesign import (
+    codes_of,
+    forbid_random,
+    free_groups,
+    group_design,
+    warn_of_labels,
+)
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
@@ -64,6 +70,7 @@ def lm_maps(
     array([6., 6., 6.])
     """
     design = group_design(formula, maps)
+    warn_of_labels(design, depth=4)
     forbid_random(design, "lm")
     cov_type, groups, levels = _errors(maps.table, cov_type, cluster, variance_groups)
     known = _weights(weights, maps.n_maps)

@@ -7,7 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.groupdesign import codes_of, forbid_random, free_groups, group_design
+from voxlm.analysis.groupdesign import (
+    codes_of,
+    forbid_random,
+    free_groups,
+    group_design,
+    warn_of_labels,
+)
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.bids.mapfiles import check_positive
 from voxlm.bids.maps import Maps
@@ -61,6 +67,7 @@ def meta(
     (4,)
     """
     design = group_design(formula, maps)
+    warn_of_labels(design)
     forbid_random(design, "meta")
     check(design)
     variances = maps.variances

@@ -20,6 +20,14 @@ from voxlm.formula.vocabulary import MACROS, TAGS
 
 # A numeric column with so few different whole numbers may hold labels.
 FEW = 12
+# Columns of these names hold labels, whatever they are written with.
+OF_LABELS = frozenset(
+    {
+        "sub", "subj", "subject", "participant", "participant_id", "id", "family", "family_id",
+        "group", "grp", "cohort", "arm", "site", "centre", "center", "scanner", "batch", "study",
+        "stimulus", "item",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +260,24 @@ def records(
         RandomTerm(groups, False, (term,), f"(0 + {text} | {name})")
         for term, text in zip(terms, shown, strict=True)
     ]
+
+
+def label_doubts(meaning: GroupMeaning) -> list[str]:
+    """Say which columns are numbers here and labels to anybody who reads their names or values."""
+    used = {f.node.text for term in meaning.terms for f in term if isinstance(f.node, Name)}
+    doubts = []
+    for variable in meaning.schema.variables:
+        if variable.name not in used or variable.kind != "numeric":
+            continue
+        instead = f"and is taken as a number; write C({variable.name}) if they are labels"
+        whole = all(value == int(value) for value in variable.values)
+        if variable.written:
+            doubts.append(f"{variable.name} holds text that reads as numbers {instead}")
+        elif variable.name.lower() in OF_LABELS and whole and len(variable.values) > 2:
+            doubts.append(
+                f"{variable.name} holds {len(variable.values)} different whole numbers {instead}"
+            )
+    return doubts
 
 
 def number_notes(terms: tuple[tuple[Factor, ...], ...], schema: Schema) -> list[str]:

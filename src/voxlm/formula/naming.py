@@ -137,7 +137,8 @@ class Namer:
         meaning = find(node.args[0], self.schema, self.text)
         if meaning.level or meaning.clock == "scans":
             raise self.fail("C() takes a column of events or of the table", node.args[0])
-        levels = meaning.variable.levels or self.values(node.args[0], meaning.variable)
+        known = meaning.variable
+        levels = known.levels or known.written or self.values(node.args[0], known)
         coding, base = "Treatment", None
         if len(node.args) == 2:
             coding, base = self.coding(node.args[1], levels)

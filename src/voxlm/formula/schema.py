@@ -46,6 +46,8 @@ class Variable:
         Rows of the table, and how many of them have no value here.
     values : tuple of float
         The different numbers of a column that has few enough to be levels.
+    written : tuple of str
+        The same as labels, where they are text that reads as numbers.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Variable:
     rows: int = 0
     missing: int = 0
     values: tuple[float, ...] = ()
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,9 @@ def describe(frame: pd.DataFrame | None, source: Source) -> Iterator[Variable]:
         if values is not None:
             missing = int(np.isnan(values).sum())
             few = () if source == "confounds" else few_values(values)
-            yield Variable(str(name), source, "numeric", (), (), rows, missing, few)
+            text = dtype.kind not in "fiub" and any(isinstance(x, str) for x in column)
+            written = tuple(order(column)) if text and few else ()
+            yield Variable(str(name), source, "numeric", (), (), rows, missing, few, written)
             continue
         words = labels(column)
         counts = dict.fromkeys(order(column), 0)
