@@ -80,6 +80,12 @@ def test_subjects_and_their_group_are_what_the_verbs_give(made, tmp_path, space,
     outcome = model.run(made, out)
     assert outcome.failed == {}
     assert model.run(made, out).table().state.tolist() == ["kept"] * 5
+    for folder in (out / "group", out / "sub-01"):
+        surfaces = [made / name for name in mesh.get("mesh", ())] or None
+        page = vx.report_saved(folder, tmp_path / "r.html", correct="none", mesh=surfaces)
+        said = page.read_text(encoding="utf-8")
+        assert ("vertices" if space == "fsaverage5" else "grayordinates") + " significant" in said
+        assert ("lateral view" in said) == meshed
     listed = pd.read_csv(out / "group" / "maps.tsv", sep="\t")
     runs = vx.bids.runs(made, space=space)
     fits = [vx.lm(MODEL["formula"], runs[f"sub-{k:02d}"][0]) for k in range(1, 5)]

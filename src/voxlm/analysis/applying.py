@@ -111,8 +111,8 @@ def to_r(model: Model, run: Run | None, table: pd.DataFrame | None) -> str:
         lines += [f"# {model.whole_formula}", planned.design.to_r(model.order)]
     for group in () if table is None else model.group:
         assert table is not None
-        if group.verb == "meta" or group.robust is not None:
-            raise DataError(f"group {group.name!r}: to_r writes lm and lmer models")
+        if group.verb == "meta" or group.robust:
+            raise DataError(f"group {group.name!r}: R lines are for lm and lmer, not {group.verb}")
         meaning = resolve_group(parse(group.formula), Schema.table(table))
         said = to_r_of(meaning)
         if group.reml is False:

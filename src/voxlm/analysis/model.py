@@ -97,7 +97,7 @@ class Model:
     weighting : {"unweighted", "precision"}
         How fixed effects combine runs.
     unit : {"session", "subject"}
-        What runs are combined over: each session's, or all of a subject's.
+        What runs are combined over.
     data : dict
         Which images: ``task``, ``space``, ``subjects``, ``exclude``, ``sessions``,
         ``derivatives``, ``filters``, ``trial_types``.
@@ -277,8 +277,8 @@ class Model:
         Returns
         -------
         DataFrame
-            A row a problem: subject, run, problem, place, and level: an error keeps a subject or
-            a group from being fitted, a warning looks wrong. Empty where all is well.
+            A row a problem: subject, run, problem, place, level: an error keeps it from being
+            fitted, a warning looks wrong.
         """
         return survey.check(self, dataset, subjects)[0]
 
@@ -303,15 +303,13 @@ class Model:
             Folder of the results. What is there and was made of the same inputs by the same model
             is kept.
         subjects : list of str, optional
-            Labels; those of the model by default. The group level is then left out.
+            Labels; those of the model by default. The group is then left out.
         level : {"all", "subject", "group"}
             Which levels; ``"group"`` takes the subjects that are there.
         workers : int
             Processes, a subject each.
-        report : bool
-            Write a page on each subject and group.
-        progress : bool
-            Show a progress bar.
+        report, progress : bool
+            Write a page on each subject and group; show a progress bar.
 
         Returns
         -------
@@ -354,7 +352,7 @@ class Model:
         return files.from_toml(cls, source)  # type: ignore[no-any-return]
 
     def to_json(self, path: str | PathLike[str] | None = None) -> str:
-        """Return the model as JSON, and write it to a file if one is named."""
+        """As :meth:`to_toml`, in JSON."""
         return files.to_json(self, path)  # type: ignore[no-any-return]
 
     @classmethod

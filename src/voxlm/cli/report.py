@@ -10,7 +10,8 @@ import typer
 
 import voxlm as vx
 from voxlm.cli.correcting import Alpha, TwoSided
-from voxlm.cli.options import Debug, Json
+from voxlm.cli.hemispheres import one_mesh
+from voxlm.cli.options import Debug, Json, Mesh
 from voxlm.cli.telling import check_page, telling
 
 
@@ -26,6 +27,7 @@ def report(
     ] = "fdr",
     alpha: Alpha = 0.05,
     two_sided: TwoSided = True,
+    mesh: Mesh = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -41,5 +43,7 @@ def report(
     """
     with telling(debug):
         check_page(out, "--out")
-        page = vx.report_saved(folder, out, correct=correct, alpha=alpha, two_sided=two_sided)
+        page = vx.report_saved(
+            folder, out, correct=correct, alpha=alpha, two_sided=two_sided, mesh=one_mesh(mesh)
+        )
         typer.echo(json.dumps({"report": str(page)}) if as_json else f"report in {page}")

@@ -45,10 +45,11 @@ class Prose:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Text to be copied as it is."""
+    """Text to be copied as it is; ``columns`` are kept one below the other on a narrow page."""
 
     text: str
     label: str
+    columns: bool = False
     tag: str = field(default="code", init=False)
 
 

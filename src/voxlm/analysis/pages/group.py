@@ -26,7 +26,9 @@ MOST_UNITS = 10
 def group_model_blocks(fit: GroupFit) -> Iterator[Any]:
     """Yield what a page says of a group's model."""
     yield report.Code(fit.formula.strip(), "Formula, with what it implies written out")
-    yield report.Code(describe_group(fit), f"Summary, medians over {counted(fit.space)}")
+    yield report.Code(
+        describe_group(fit), f"Summary, medians over {counted(fit.space)}", columns=True
+    )
     meaning = getattr(fit.design.meaning, "meaning", None)
     if meaning is not None:
         yield report.grid(meaning.table(), "What each word of the formula was taken for")
