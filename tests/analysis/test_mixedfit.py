@@ -16,6 +16,7 @@ from voxlm.analysis.anova import anova
 from voxlm.analysis.group import lmer
 from voxlm.analysis.lmmaps import lm_maps
 from voxlm.bids.maps import Maps
+from voxlm.contrasts.means import emm
 from voxlm.errors import DataError, DesignError, FormulaError
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
@@ -339,3 +340,53 @@ def test_numbers_that_may_be_labels_are_noted():
     table = TABLE.assign(scanner=np.arange(len(TABLE)) % 3)
     fit = lmer("~ scanner + (1 | subject)", Maps(table, data=MAPS))
     assert "write C(scanner) if they are labels" in repr(fit)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_marginal_means_and_pairs_are_rows_of_the_columns(name):
+    fit = fitted(name)
+    means = fit.contrast(emm("group", at={"time": 1.5}))
+    row = np.zeros((2, len(fit.design.names)))
+    for k, column in enumerate(fit.design.names):
+        slope = 1.5 if "time" in column else 1.0
+        slope *= TABLE["age"].mean() if "age" in column else 1.0
+        row[:, k] = slope
+        if "patient" in column:
+            row[0, k] = 0.0
+    assert means.effect == pytest.approx(row @ fit.params, rel=EXACT)
+    pair = fit.contrast(emm("group", at={"time": 1.5}).pairs())
+    plain = fit.contrast(row[1] - row[0])
+    assert np.abs(pair.t) == pytest.approx(np.abs(plain.t), rel=EXACT)
+    assert pair.df == pytest.approx(plain.df, rel=EXACT)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+@pytest.mark.parametrize("base", [0.0, 1e4, 1e6])
+@pytest.mark.parametrize("name", ["slope", "nested", "crossed", "mixed"])
+def test_units_and_baseline_change_nothing(name, base, factor):
+    fit, other = fitted(name), lmer(TERMS[name], Maps(TABLE, data=base + factor * MAPS))
+    inside = (fit.theta > 0.05).all(axis=0)
+    # a baseline of 1e6 on a scale of 1e-3 leaves the data nine digits fewer
+    lost = np.finfo(float).eps * max(base, 1.0) / factor
+    close = max(1e-7, 1e3 * lost)
+    assert (other.singular == fit.singular)[inside].all()
+    assert other.sigma[inside] == pytest.approx(factor * fit.sigma[inside], rel=close)
+    assert other.bse[:, inside] == pytest.approx(factor * fit.bse[:, inside], rel=close)
+    assert other.theta[:, inside] == pytest.approx(fit.theta[:, inside], rel=1e3 * close)
+    less = fit.design.names.index("time")
+    assert other.params[less, inside] == pytest.approx(
+        factor * fit.params[less, inside], abs=factor * close
+    )
+
+
+def test_a_term_stands_once():
+    with pytest.raises(DesignError, match="stands twice"):
+        lmer("~ time + (1 | subject) + (1 | subject)", Maps(TABLE, data=MAPS))
+
+
+def test_tables_of_a_region_stack_those_of_its_voxels():
+    fit = fitted("slope")
+    region = np.arange(MAPS.shape[1]) % 5 == 0
+    whole = fit.tidy(region)
+    parts = pd.concat([fit.tidy(int(v)) for v in np.flatnonzero(region)], ignore_index=True)
+    pd.testing.assert_frame_equal(whole, parts)

@@ -219,27 +219,27 @@ def _one(kinds, members, theta, line, stack, random):  # type: ignore[no-untyped
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _two(kinds, members, places, theta, line, stack, random):  # type: ignore[no-untyped-def]
-    """Write M and add log determinants, two coefficients a group: no matrix is factored."""
-    det, held, d0, d1, d2, dd = line[0], line[1], line[2], line[3], line[4], line[5]
-    K = kinds.shape[0]
+    """Write M and add log determinants, two coefficients a group: no matrix is factored.
+
+    Rows of one slice share a pointer: with more of them the compiler gives up vectors.
+    """
+    det, held, K = line[0], line[1], kinds.shape[0]
+    both = places[1, 0] >= 0
+    first, second, slope = theta[places[0, 0]], theta[places[1, 0]], theta[places[1, 1]]
     for w in range(LANES):
         held[w] = 1.0
-        l0, l2 = theta[places[0, 0], w], theta[places[1, 1], w]
-        l1 = theta[places[1, 0], w] if places[1, 0] >= 0 else 0.0
-        d0[w] = l0 * l0
-        d1[w] = l0 * l1
-        d2[w] = l1 * l1 + l2 * l2
-        dd[w] = (l0 * l2) * (l0 * l2)
     for k in range(K):
         a0, a1, a2 = kinds[k, 0, 0], kinds[k, 1, 0], kinds[k, 1, 1]
-        aa = a0 * a2 - a1 * a1
-        s0, s1, s2 = stack[3 * k], stack[3 * k + 1], stack[3 * k + 2]
+        aa, M = a0 * a2 - a1 * a1, stack[3 * k : 3 * k + 3]
         for w in range(LANES):
-            det[w] = 1.0 + (d0[w] * a0 + 2.0 * d1[w] * a1 + d2[w] * a2) + dd[w] * aa
+            l0, l1, l2 = first[w], second[w] if both else 0.0, slope[w]
+            d0, d1, d2 = l0 * l0, l0 * l1, l1 * l1 + l2 * l2
+            dd = d0 * l2 * l2
+            det[w] = 1.0 + (d0 * a0 + 2.0 * d1 * a1 + d2 * a2) + dd * aa
             inverse = 1.0 / det[w]
-            s0[w] = (d0[w] + dd[w] * a2) * inverse
-            s1[w] = (d1[w] - dd[w] * a1) * inverse
-            s2[w] = (d2[w] + dd[w] * a0) * inverse
+            M[0, w] = (d0 + dd * a2) * inverse
+            M[1, w] = (d1 - dd * a1) * inverse
+            M[2, w] = (d2 + dd * a0) * inverse
         _take_logs(det, held, members[k], k % TOGETHER == TOGETHER - 1 or k == K - 1, random)
 
 
@@ -301,12 +301,14 @@ def _weigh(kind_of, q, stack, inner, y, q_out):  # type: ignore[no-untyped-def]
     for i in range(kind_of.size):
         at, first = kind_of[i] * half, i * q
         if q == 2:
-            y0, y1, c0, c1 = y[first], y[first + 1], inner[first], inner[first + 1]
-            s0, s1, s2 = stack[at], stack[at + 1], stack[at + 2]
+            z, c, s = y[first : first + 2], inner[first : first + 2], stack[at : at + 3]
             for w in range(LANES):
-                y0[w] = s0[w] * c0[w] + s1[w] * c1[w]
-                y1[w] = s1[w] * c0[w] + s2[w] * c1[w]
-                q_out[w] -= y0[w] * c0[w] + y1[w] * c1[w]
+                c0, c1 = c[0, w], c[1, w]
+                z0 = s[0, w] * c0 + s[1, w] * c1
+                z1 = s[1, w] * c0 + s[2, w] * c1
+                z[0, w] = z0
+                z[1, w] = z1
+                q_out[w] -= z0 * c0 + z1 * c1
             continue
         for a in range(q):
             ya, ca = y[first + a], inner[first + a]
