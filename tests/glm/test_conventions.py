@@ -76,12 +76,13 @@ def test_the_masker_of_surfaces_is_nilearns():
 
 
 def test_a_masker_that_is_given_is_used_and_said():
-    masker = NiftiMasker(mask_image(), smoothing_fwhm=5.0).fit()
+    masker = NiftiMasker(mask_image(), smoothing_fwhm=5.0, detrend=True).fit()
     with pytest.warns(
         UserWarning, match="Overriding provided-default estimator parameters"
     ) as said:
         model = FirstLevelModel(t_r=TR, mask_img=masker).fit(image(0), events(0))
     assert any("Parameter smoothing_fwhm" in str(one.message) for one in said)
+    assert any("detrend :\n    True is not applied" in str(one.message) for one in said)
     assert model.masker_ is masker
 
 

@@ -198,6 +198,11 @@ def _say_used(masker: Any, model: Any, fwhm: Any) -> None:
             f"Parameter smoothing_fwhm :\n    Masker parameter {fwhm}"
             f" - overriding estimator parameter {model}\n"
         )
+    lines += [
+        f"Parameter {name} :\n    {getattr(masker, name)} is not applied: give the model a drift\n"
+        for name in ("detrend", "low_pass", "high_pass")
+        if getattr(masker, name, None)
+    ]
     warnings.warn(
         "Overriding provided-default estimator parameters with provided masker parameters :\n"
         + "".join(lines),
