@@ -194,22 +194,8 @@ def _solve(  # type: ignore[no-untyped-def]
         n = min(LANES, rss0.size - at)
         load(T, at, n, t)
         load(rss0.reshape(1, -1), at, n, base)
-        _bracket(
-            d,
-            t,
-            base[0],
-            e,
-            counts,
-            weight,
-            grid,
-            shrink,
-            log_det,
-            at_zero,
-            interior,
-            x,
-            low,
-            high,
-        )
+        known = (grid, shrink, log_det)
+        _bracket(d, t, base[0], e, counts, weight, known, at_zero, interior, x, low, high)
         _newton(d, t, base[0], e, counts, weight, interior, x, low, high, done)
         for w in range(LANES):
             lam[w] = np.exp(x[w]) if interior[w] else 0.0
@@ -246,9 +232,10 @@ def _values(d, t, rss0, e, counts, weight, lam, q, ld, value):  # type: ignore[n
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _bracket(  # type: ignore[no-untyped-def]
-    d, t, rss0, e, counts, weight, grid, shrink, log_det, at_zero, interior, x, low, high
+    d, t, rss0, e, counts, weight, known, at_zero, interior, x, low, high
 ):
     """Find the lowest point of the grid and its neighbours; tell exact zeros."""
+    grid, shrink, log_det = known
     best = np.empty(LANES)
     where = np.zeros(LANES, dtype=np.int64)
     q = np.empty(LANES)
@@ -296,26 +283,9 @@ def _newton(d, t, rss0, e, counts, weight, interior, x, low, high, done):  # typ
         for w in range(LANES):
             working |= not done[w]
             lam[w] = np.exp(x[w])
-            q[w] = rss0[w]
-            q1[w] = 0.0
-            q2[w] = 0.0
-            l1[w] = 0.0
-            l2[w] = 0.0
         if not working:
             break
-        for j in range(d.size):
-            for w in range(LANES):
-                inverse = 1.0 / (1.0 + lam[w] * d[j])
-                part = t[j, w] * inverse
-                pull = part * inverse * d[j]
-                q[w] += part
-                q1[w] -= pull
-                q2[w] += 2.0 * pull * inverse * d[j]
-        for j in range(e.size):
-            for w in range(LANES):
-                share = e[j] / (1.0 + lam[w] * e[j])
-                l1[w] += counts[j] * share
-                l2[w] -= counts[j] * share * share
+        _slopes(d, t, rss0, e, counts, lam, q, q1, q2, l1, l2)
         for w in range(LANES):
             if done[w]:
                 continue
@@ -336,3 +306,27 @@ def _newton(d, t, rss0, e, counts, weight, interior, x, low, high, done):  # typ
     for w in range(LANES):
         # a minimum at the far end of the search is none
         done[w] &= x[w] < top[w] - 1e-6
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _slopes(d, t, rss0, e, counts, lam, q, q1, q2, l1, l2):  # type: ignore[no-untyped-def]
+    """Write Q and two derivatives in λ, and those of the log determinant."""
+    for w in range(LANES):
+        q[w] = rss0[w]
+        q1[w] = 0.0
+        q2[w] = 0.0
+        l1[w] = 0.0
+        l2[w] = 0.0
+    for j in range(d.size):
+        for w in range(LANES):
+            inverse = 1.0 / (1.0 + lam[w] * d[j])
+            part = t[j, w] * inverse
+            pull = part * inverse * d[j]
+            q[w] += part
+            q1[w] -= pull
+            q2[w] += 2.0 * pull * inverse * d[j]
+    for j in range(e.size):
+        for w in range(LANES):
+            share = e[j] / (1.0 + lam[w] * e[j])
+            l1[w] += counts[j] * share
+            l2[w] -= counts[j] * share * share
