@@ -17,7 +17,7 @@ from voxlm.analysis.group import lmer
 from voxlm.analysis.lmmaps import lm_maps
 from voxlm.bids.maps import Maps
 from voxlm.contrasts.means import emm
-from voxlm.errors import DataError, DesignError, FormulaError
+from voxlm.errors import DataError, DesignError, FormulaError, VoxlmWarning
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 from lme4_pinned import MAPS, TABLE, answers
@@ -338,7 +338,8 @@ def test_fewer_maps_than_columns():
 
 def test_numbers_that_may_be_labels_are_noted():
     table = TABLE.assign(scanner=np.arange(len(TABLE)) % 3)
-    fit = lmer("~ scanner + (1 | subject)", Maps(table, data=MAPS))
+    with pytest.warns(VoxlmWarning, match=r"write C\(scanner\) if they are labels"):
+        fit = lmer("~ scanner + (1 | subject)", Maps(table, data=MAPS))
     assert "write C(scanner) if they are labels" in repr(fit)
 
 

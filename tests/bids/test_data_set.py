@@ -42,7 +42,8 @@ def test_runs_carry_their_tables_timing_and_entities(plain):
     (run,) = found["sub-02"]
     assert run.entities == {"sub": "02", "task": "faces", "space": MNI, "desc": "preproc"}
     assert (run.tr, run.clock.slice_time_ref) == (2.0, 0.5)
-    assert {file.role for file in run.inputs} == {"bold", "mask", "sidecar", "events", "confounds"}
+    roles = {"bold", "mask", "sidecar", "events", "confounds", "confounds sidecar"}
+    assert {file.role for file in run.inputs} == roles
     assert "trans_x" in run.confounds
     assert run.confounds.attrs["sidecar"]["a_comp_cor_00"]["Mask"] == "combined"
 
