@@ -75,7 +75,8 @@ def tfce(
     ways, area = links(graph), as_weights(weights)
 
     def write(signed: NDArray[np.floating], turn: float, both: bool) -> None:
-        room = make_room(len(signed), signed.dtype.type)
+        n_nodes = None if both else int(np.count_nonzero(signed > 0))
+        room = make_room(len(signed), signed.dtype.type, n_nodes)
         bits = signed.view(room.keys.dtype)
         n, n_positive = grow(signed, bits, *ways, area, 0.0, both, room)
         enhance(n, n_positive, E, H, STEPS if scaling == "per-map" else 0, room)
