@@ -18,7 +18,6 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.kernels.maxtree import Tree, as_map, as_weights, gather, grow, links, make_room
-from voxlm.kernels.threads import over_blocks
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -71,23 +70,13 @@ def tfce(
     array([ 0.,  2.,  3., -1.])
     """
     stat = as_map(values)
+    room = make_room(len(stat), stat.dtype.type)
+    bits = stat.view(room.keys.dtype)
+    n, n_positive = grow(stat, bits, *links(graph), as_weights(weights), 0.0, two_sided, room)
+    enhance(n, n_positive, E, H, STEPS if scaling == "per-map" else 0, room)
     enhanced = np.where(np.isnan(stat), np.nan, 0.0)
-    ways, area = links(graph), as_weights(weights)
-
-    def write(signed: NDArray[np.floating], turn: float, both: bool) -> None:
-        n_nodes = None if both else int(np.count_nonzero(signed > 0))
-        room = make_room(len(signed), signed.dtype.type, n_nodes)
-        bits = signed.view(room.keys.dtype)
-        n, n_positive = grow(signed, bits, *ways, area, 0.0, both, room)
-        enhance(n, n_positive, E, H, STEPS if scaling == "per-map" else 0, room)
-        enhanced[room.voxel[:n_positive]] = turn * room.score[:n_positive]
-        enhanced[room.voxel[n_positive:n]] = -turn * room.score[n_positive:n]
-
-    if scaling == "per-map" or not two_sided:
-        write(stat, 1.0, two_sided)
-    else:
-        # The signs never meet, so each has a core of its own.
-        over_blocks(2, 1, lambda k, _: write((stat, -stat)[k], (1.0, -1.0)[k], False))
+    enhanced[room.voxel[:n_positive]] = room.score[:n_positive]
+    enhanced[room.voxel[n_positive:n]] = -room.score[n_positive:n]
     return enhanced
 
 

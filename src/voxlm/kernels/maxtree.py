@@ -71,7 +71,7 @@ class Room(NamedTuple):
     score: Floats
 
 
-def make_room(n_voxels: int, dtype: type[np.floating], n_nodes: int | None = None) -> Room:
+def make_room(n_voxels: int, dtype: type[np.floating]) -> Room:
     """Allocate the space that trees of maps of one length and type need.
 
     Parameters
@@ -80,15 +80,12 @@ def make_room(n_voxels: int, dtype: type[np.floating], n_nodes: int | None = Non
         V.
     dtype : float32 or float64
         Of the maps.
-    n_nodes : int, optional
-        Voxels above the floor, at most; V where not given.
     """
-    n = n_voxels if n_nodes is None else n_nodes
     word: Any = np.uint32 if np.dtype(dtype) == np.float32 else np.uint64
-    keys, spare_keys = np.empty(n, word), np.empty(n, word)
+    keys, spare_keys = np.empty(n_voxels, word), np.empty(n_voxels, word)
     rank = np.full(n_voxels, OUTSIDE, np.int32)
-    voxel, spare_voxel, parent, link, top, members = np.empty((6, n), np.int32)
-    height, size, lift, score = np.empty((4, n))
+    voxel, spare_voxel, parent, link, top, members = np.empty((6, n_voxels), np.int32)
+    height, size, lift, score = np.empty((4, n_voxels))
     bins = np.empty(BINS, np.int32)
     return Room(
         keys, spare_keys, voxel, spare_voxel, bins,
