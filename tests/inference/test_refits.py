@@ -14,6 +14,7 @@ from voxlm.inference.refits import FullRefit, make_refits, refit_of
 from voxlm.inference.stepdown import permute_counts
 from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.intercept import fit_intercept
+from voxlm.models.terms import RandomTerm
 
 # Two paths to the minimum of one deviance: t moves with the square root of its rounding.
 REFIT = 1e-7
@@ -86,7 +87,10 @@ def test_the_quick_refit_is_the_full_one():
     found = arrange(read_blocks(len(Y), groups, "whole"), 9, seed=1, shuffle=True, flip=True)
     part = partition(X, C)
     quick = make_refits(Y, part, C, refit_of(fit_intercept(basis, Y)))
-    full = make_refits(Y, part, C, lambda rows: FullRefit(lambda y: fit_intercept(basis, y), rows))
+    term = RandomTerm(groups, np.ones((len(Y), 1)), "g", "(1 | g)")
+    full = make_refits(
+        Y, part, C, lambda rows: FullRefit(lambda y: fit_intercept(basis, y), rows, [term])
+    )
     np.testing.assert_allclose(
         permute_statistics(quick, found).share, permute_statistics(full, found).share, rtol=REFIT
     )
@@ -150,19 +154,6 @@ def test_slopes_are_refitted_too():
     verdict = con.correct("maxt", n_perm=9, alpha=0.1)
     np.testing.assert_allclose(np.nanmax(np.abs(con.t)), np.abs(con.t[5]))
     assert verdict.p[5] == np.nanmin(verdict.p)
-
-
-def test_crossed_groups_are_refused_with_a_reason():
-    rows = table([3] * 8).assign(item=list("abc") * 8)
-    Y = np.random.default_rng(0).standard_normal((24, 5))
-    fit = vx.lmer("~ time + (1 | subject) + (1 | item)", vx.Maps(rows, data=Y))
-    with pytest.raises(vx.DataError, match="crossed"):
-        fit.contrast("time").correct("maxt")
-
-
-def test_permutations_that_tear_groups_apart_are_refused():
-    with pytest.raises(vx.DesignError, match="keep its groups whole"):
-        group_fit().contrast("time").correct("maxt", blocks=None, n_perm=50)
 
 
 def test_variance_groups_are_for_least_squares():

@@ -95,7 +95,8 @@ def permute(
                 ready.parts, ready.df, plan, graph=graph, weights=sizes, progress=moved
             )
     if ready.mixed is not None:
-        chosen = {"blocks": ready.groups, "exchange": "whole", "permute": "flip", **chosen}
+        usual = "shuffle" if ready.crossed else "flip"
+        chosen = {"blocks": ready.groups, "exchange": "whole", "permute": usual, **chosen}
     plan = Plan(methods, two_sided=two_sided, variance_groups=ready.variance_groups, **chosen)
     part = partition(ready.X, question.C, question.null)
     n_perm = _check_level(plan, ready.X, part, read_groups(plan, part), alpha)
@@ -210,6 +211,8 @@ def _ready(
         return behind, chosen
     if behind.refusal:
         raise DataError(behind.refusal)
+    if behind.crossed and options.get("blocks") is None:
+        raise DataError(behind.crossed)
     if behind.mixed is not None and known is PARI_OPTIONS:
         raise DataError("bounds by permutation are for least squares: use method='ari'")
     if isinstance(chosen.get("blocks"), str):

@@ -5,7 +5,7 @@ Axes: N maps, R runs, V voxels, P columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,13 @@ FIRST_LEVEL = (
     "voxlm.Maps"
 )
 
+CROSSED = (
+    "the groups of this model's random terms are crossed throughout, so no part of the maps can "
+    "change sign alone. Whole groups may still change places where they hold the same groups of "
+    "the other factors in the same order: blocks={factor}. Else correct by "
+    "method='fdr'"
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampling:
@@ -43,7 +50,9 @@ class Resampling:
     mixed : InterceptEstimate or MixedEstimate, optional
         The mixed model, to be fitted again to every permutation.
     groups : ndarray of int, shape (N,), optional
-        Its widest groups, which permutations keep whole.
+        The narrowest groups that hold all of its groups whole; None where all are one.
+    crossed : str
+        Why there are no such groups; empty where there are.
     variance_groups : ndarray of int, shape (N,), optional
         Groups of maps of unequal variance.
     """
@@ -53,6 +62,7 @@ class Resampling:
     refusal: str = ""
     mixed: InterceptEstimate | MixedEstimate | None = None
     groups: NDArray[np.int64] | None = None
+    crossed: str = ""
     variance_groups: NDArray[np.int64] | None = None
 
 
@@ -91,8 +101,8 @@ class ResidualImages:
 def permute_mixed(design: Design, maps: Maps, pieces: Pieces[Any]) -> Resampling:
     """Say how the maps of a mixed model may be permuted: by its widest groups.
 
-    Voxels that lack some map are not tested. With crossed factors no group holds all that belongs
-    together, so the fit cannot be permuted.
+    Voxels that lack some map are not tested. Crossed factors join their groups; if they join all,
+    there is no group to flip, and blocks have to say what may be exchanged.
     """
     whole = [
         part
@@ -102,14 +112,22 @@ def permute_mixed(design: Design, maps: Maps, pieces: Pieces[Any]) -> Resampling
     if not whole:
         return Resampling(maps, design.matrix, "no voxel has all maps, so none can be permuted")
     codes = [np.asarray(block.codes) for block in design.random]
-    widest = min(codes, key=lambda code: np.unique(code).size)
-    for block, code in zip(design.random, codes, strict=True):
-        if np.unique(np.stack([code, widest]), axis=1).shape[1] > np.unique(code).size:
-            return Resampling(
-                maps,
-                design.matrix,
-                f"permutation keeps groups whole, and the groups of {block.group!r} are crossed "
-                "with others, so no exchange keeps all of them; correct by method='fdr', or use "
-                "lm over the maps, with blocks= for maps that belong together",
-            )
-    return Resampling(maps, design.matrix, mixed=whole[0], groups=widest.astype(np.int64))
+    groups = _joined(codes)
+    if groups.any():
+        return Resampling(maps, design.matrix, mixed=whole[0], groups=groups)
+    most = max(design.random, key=lambda block: len(block.levels)).group
+    crossed = CROSSED.format(factor="…" if ":" in most else repr(most))
+    return Resampling(maps, design.matrix, mixed=whole[0], crossed=crossed)
+
+
+def _joined(codes: Sequence[NDArray[np.intp]]) -> NDArray[np.int64]:
+    """Return the narrowest groups of rows that hold every factor's groups whole, ``(N,)``."""
+    n = len(codes[0])
+    label, before = np.arange(n), np.full(n, -1)
+    while not np.array_equal(label, before):
+        before = label
+        for code in codes:
+            least = np.full(code.max() + 1, n)
+            np.minimum.at(least, code, label)
+            label = least[code]
+    return np.unique(label, return_inverse=True)[1]

@@ -134,7 +134,7 @@ def _sums(data: MovableGroups, products: Floats) -> GroupSums:
 def keeps_groups(
     groups: NDArray[np.int64], order: NDArray[np.int32] | None, sign: NDArray[np.int8] | None
 ) -> bool:
-    """Tell whether permutations keep groups whole: their rows stay together and share a sign.
+    """Tell whether permutations keep groups whole: each takes the place of one, with one sign.
 
     Examples
     --------
@@ -143,7 +143,18 @@ def keeps_groups(
     True
     >>> keeps_groups(groups, None, np.array([[1, -1, 1, 1]], dtype=np.int8))
     False
+
+    Two groups that move into one larger are no longer whole:
+
+    >>> keeps_groups(np.array([0, 1, 2, 2]), np.array([[2, 3, 0, 1]], dtype=np.int32), None)
+    False
     """
-    first = np.unique(groups, return_index=True)[1][groups]
-    moved = True if order is None else bool(np.all(groups[order] == groups[order[:, first]]))
-    return moved and (sign is None or bool(np.all(sign == sign[:, first])))
+    _, head, number = np.unique(groups, return_index=True, return_inverse=True)
+    first = head[number]
+    if sign is not None and not np.array_equal(sign, sign[:, first]):
+        return False
+    if order is None:
+        return True
+    place = number[order]
+    together = np.array_equal(place, place[:, first])
+    return together and bool(np.all(np.sort(place[:, head], axis=1) == np.arange(head.size)))
