@@ -57,6 +57,9 @@ def cases():
         "all negative": -np.abs(whole),
         "zero": np.zeros(512),
         "all nan": np.full(512, np.nan),
+        # Doubles that differ only beyond the first half of their words, few and many alike.
+        "one step apart": 1.0 + np.random.default_rng(4).permutation(512) * 2.0**-52,
+        "a few steps apart": np.round(whole, 2) + np.random.default_rng(5).random(512) * 1e-9,
         "huge and tiny": whole * 10.0 ** np.random.default_rng(2).integers(-8, 8, 512),
     }
 
@@ -69,6 +72,7 @@ def test_tfce_equals_brute_force(name, connectivity):
     for E, H in [(0.5, 2.0), (1.0, 2.0), (0.66, 1.5), (0.0, 0.0)]:
         expected = brute_tfce(values, graph, E, H)
         np.testing.assert_allclose(tfce(values, graph, E=E, H=H), expected, rtol=RTOL)
+    # Steps beyond single precision are ties in it.
     single = tfce(values.astype(np.float32), graph)
     np.testing.assert_allclose(single, brute_tfce(values, graph), rtol=SINGLE_RTOL, atol=1e-30)
 
@@ -188,3 +192,13 @@ def test_largest_clusters_equal_nilearns():
         )
         assert extent.max() == size[0]
         assert mass.max() == pytest.approx(total[0], rel=RTOL)
+
+
+def test_edges_that_stand_twice_count_once():
+    graph = volume_graph((5, 1, 1), range(5))
+    twice = sparse.csr_array(
+        (np.ones(2 * graph.nnz), np.repeat(graph.indices, 2), 2 * graph.indptr), shape=graph.shape
+    )
+    values = np.array([3.0, 1.0, 2.0, -1.0, -4.0])
+    np.testing.assert_array_equal(tfce(values, twice), tfce(values, graph))
+    assert twice.nnz == 2 * graph.nnz

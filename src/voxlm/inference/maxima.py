@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.partition import Partition
 from voxlm.kernels import permuted
-from voxlm.kernels.maxtree import as_weights, links, make_room
+from voxlm.kernels.maxtree import as_bits, as_weights, links, make_room
 from voxlm.kernels.threads import over_blocks
 
 if TYPE_CHECKING:
@@ -141,13 +141,13 @@ def permute_trees(
     area = as_weights(weights)
     share = np.empty((arrangements.n, 2))
     found = np.zeros((arrangements.n, 1 + 2 * len(cuts), 2))
-    rooms = _Rooms(int(data.tested.sum()), data.dtype.type)
+    rooms = _Rooms(int(data.tested.sum()))
 
     def work(start: int, stop: int) -> None:
         maps = data.maps(arrangements, start, stop, share[start:stop])
         room = rooms.room
         permuted.tree_maxima(
-            maps, maps.view(room.keys.dtype), starts, neighbours, area, two_sided, power, cuts,
+            maps, as_bits(maps), starts, neighbours, area, two_sided, power, cuts,
             room, found[start:stop],
         )  # fmt: skip
         if progress is not None:
@@ -162,5 +162,5 @@ def permute_trees(
 class _Rooms(threading.local):
     """A room to grow trees in for each thread that asks."""
 
-    def __init__(self, n_voxels: int, dtype: type[np.floating]) -> None:
-        self.room = make_room(n_voxels, dtype)
+    def __init__(self, n_voxels: int) -> None:
+        self.room = make_room(n_voxels)

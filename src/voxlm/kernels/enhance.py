@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from voxlm.kernels.maxtree import Tree, as_map, as_weights, gather, grow, links, make_room
+from voxlm.kernels.maxtree import Tree, as_bits, as_map, as_weights, gather, grow, links, make_room
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -70,14 +70,12 @@ def tfce(
     array([ 0.,  2.,  3., -1.])
     """
     stat = as_map(values)
-    room = make_room(len(stat), stat.dtype.type)
-    bits = stat.view(room.keys.dtype)
-    n, n_positive = grow(stat, bits, *links(graph), as_weights(weights), 0.0, two_sided, room)
+    room = make_room(len(stat))
+    n, n_positive = grow(
+        stat, as_bits(stat), *links(graph), as_weights(weights), 0.0, two_sided, room
+    )
     enhance(n, n_positive, E, H, STEPS if scaling == "per-map" else 0, room)
-    enhanced = np.where(np.isnan(stat), np.nan, 0.0)
-    enhanced[room.voxel[:n_positive]] = room.score[:n_positive]
-    enhanced[room.voxel[n_positive:n]] = -room.score[n_positive:n]
-    return enhanced
+    return spread(stat, n, n_positive, room)
 
 
 def clusters_above(tree: Tree, threshold: float, n_voxels: int) -> tuple[Floats, Floats]:
@@ -144,6 +142,17 @@ def enhance(n, n_positive, E, H, steps, room):  # type: ignore[no-untyped-def]
         else:
             highest = max(highest, total)
     return highest, lowest
+
+
+@njit(cache=True, nogil=True)
+def spread(stat, n, n_positive, room):  # type: ignore[no-untyped-def]
+    """Return the enhancement at each voxel, signed; NaN where ``stat`` is."""
+    enhanced = np.empty(stat.size)
+    for v in range(stat.size):
+        enhanced[v] = np.nan if np.isnan(stat[v]) else 0.0
+    for r in range(n):
+        enhanced[room.voxel[r]] = room.score[r] if r < n_positive else -room.score[r]
+    return enhanced
 
 
 @njit(cache=True, nogil=True)
