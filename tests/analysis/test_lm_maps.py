@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.stats.anova import anova_lm
 
 import voxlm as vx
+from voxlm.errors import DataError, DesignError
 
 # A few hundred additions of order-one terms, in another order.
 EXACT = 1e-9
@@ -164,3 +165,29 @@ def test_what_a_deficient_design_can_answer(maps):
     assert np.linalg.matrix_rank(fit.design.matrix) <= fit.params.shape[0]
     cells = vx.lm("effect ~ 0 + sex:group", maps)
     np.testing.assert_allclose(fit.scale, cells.scale, rtol=EXACT)
+
+
+def test_robust_standard_errors_need_a_residual_of_every_map():
+    """HC2 and HC3 divide it by 1 - h: 0 by 0 where a column is of one map alone."""
+    Y = np.random.default_rng(3).standard_normal((10, 3))
+    table = pd.DataFrame({"group": list("aaaaaaaaab"), "half": list("aaaaabbbbb")})
+    for kind in ("HC2", "HC3"):
+        with pytest.raises(DesignError, match="fit row 10 of the table exactly"):
+            vx.lm("~ group", vx.Maps(table, data=Y), cov_type=kind)
+    assert np.isfinite(vx.lm("~ group", vx.Maps(table, data=Y), cov_type="HC1").bse).all()
+    Y[6:, 1] = np.nan  # one map of the second half is left here
+    fit = vx.lm("~ half", vx.Maps(table, data=Y), cov_type="HC3")
+    assert np.isnan(fit.bse).all(axis=0).tolist() == [False, True, False]
+
+
+def test_voxels_with_maps_of_one_cluster_have_no_standard_error():
+    rng = np.random.default_rng(4)
+    Y, table = rng.standard_normal((12, 3)), pd.DataFrame({"site": list("aaaabbbbcccc")})
+    Y[4:, 1] = np.nan
+    fit = vx.lm("~ 1", vx.Maps(table, data=Y), cluster="site")
+    assert np.isnan(fit.bse[0]).tolist() == [False, True, False]
+
+
+def test_an_array_for_a_column_is_told_where_it_goes():
+    with pytest.raises(DataError, match="goes into data="):
+        vx.Maps(pd.DataFrame({"age": [1.0, 2.0]}), effect=np.ones((2, 3)))

@@ -101,3 +101,17 @@ def test_a_seed_with_missing_values():
     seed[4] = np.nan
     with pytest.raises(DataError, match="missing"):
         design("y ~ ppi(seed, face)", seed)
+
+
+def test_what_was_over_before_the_first_scan_takes_no_part():
+    _, seed, _ = simulate()
+    confounds = pd.DataFrame({"seed": seed})
+    early = pd.DataFrame({"onset": [-20.0, -5.0], "duration": [3.0, 0.0], "trial_type": "house"})
+    longer = pd.DataFrame({"onset": [-4.0], "duration": [8.0], "trial_type": "house"})
+    made = []
+    for more in (EVENTS.iloc[:0], early, longer):
+        events = pd.concat([EVENTS, more], ignore_index=True)
+        meaning = resolve(parse("y ~ ppi(seed, trial_type)"), Schema.of(events, confounds))
+        made.append(build(meaning, events, confounds, CLOCK).frame["ppi[house]"].to_numpy())
+    np.testing.assert_array_equal(made[1], made[0])
+    assert np.abs(made[2] - made[0])[:5].max() > 0.01 * np.abs(made[0]).max()

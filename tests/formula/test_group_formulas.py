@@ -274,3 +274,10 @@ def test_the_resolution_table():
     rows = {row.word: row for row in table.itertuples()}
     assert rows["age"].columns == "age, group[T.patient]:age"
     assert rows["subject"].columns == "(1 | subject)"
+
+
+def test_colons_in_labels_join_no_groups():
+    maps = pd.DataFrame({"site": ["a:b", "a", "a:b"], "room": ["c", "b:c", "c"]})
+    made = build_table(resolve_group(parse("~ 1 + (1 | site:room)"), Schema.table(maps)), maps)
+    assert made.random[0].codes.tolist() == [0, 1, 0]
+    assert made.random[0].levels == ("'a:b':'c'", "'a':'b:c'")

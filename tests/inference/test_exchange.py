@@ -162,6 +162,9 @@ def test_random_ones_respect_blocks_and_do_not_depend_on_the_batch():
     [
         ([1, 2], r"blocks have shape \(2,\), expected \(4,\)"),
         (np.ones((4, 2, 2)), "shape"),
+        (7, r"blocks have shape \(\)"),
+        ([["a", "b"]] * 4, "whole numbers other than 0"),
+        ([[1, np.nan]] * 4, "whole numbers other than 0"),
         ([[1, 1], [1, 0], [1, 1], [1, 1]], "whole numbers other than 0"),
         ([[1, 1], [1, 1.5], [1, 1], [1, 1]], "whole numbers"),
         ([[1, 1], [1, -1], [1, 2], [1, 2]], "both signs"),

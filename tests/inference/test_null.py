@@ -18,6 +18,13 @@ def test_counting_with_ties_and_slack():
     assert np.isnan(count_p([np.nan], null)).all()
 
 
+def test_infinite_values_tie_and_leave_the_others_their_p():
+    null = np.r_[np.inf, np.arange(998.0), np.inf]
+    assert count_p([np.inf], null, [np.inf]).tolist() == [3 / 1001]
+    assert fit_tail(null) is None
+    np.testing.assert_array_equal(tail_p([500.0, np.inf], null), count_p([500.0, np.inf], null))
+
+
 @pytest.mark.parametrize("law", [stats.expon(), stats.genpareto(-0.2), stats.gumbel_r()])
 def test_pareto_tails_are_nearer_than_counts(law):
     rng = np.random.default_rng(0)

@@ -515,3 +515,28 @@ def test_decisions_refused():
     )
     with pytest.raises(VoxlmError, match="no clusters were formed at 2, only at 4"):
         masses.decide("cluster_mass", forming=2.0)
+
+
+@pytest.mark.parametrize("methods", [("maxt", "maxt_step"), ("tfce", "cluster_mass")])
+def test_voxels_without_noise_are_no_tests_and_change_no_other(methods):
+    """A t of a constant would be infinite, in the data as in permutations of them."""
+    Y, X = study()
+    found, known = Y.copy(), Y.copy()
+    found[:, 7], known[:, 7] = 5.0, np.nan
+    for design, C in ((np.ones((14, 1)), [1.0]), (X, CONTRASTS["slope"])):
+        found[:, 8], known[:, 8] = design @ np.arange(1.0, 1 + design.shape[1]), np.nan
+        plan = Plan(methods, n_perm=200)
+        ours, other = (permutation_test(y, design, C, plan, graph=graph()) for y in (found, known))
+        assert np.isnan(ours.statistic[[7, 8]]).all()
+        for a, b in zip(ours.measures, other.measures, strict=True):
+            np.testing.assert_array_equal(a.p, b.p)
+
+
+def test_the_threshold_of_step_down_is_the_smallest_statistic_that_passes():
+    Y, X = study()
+    found = permutation_test(Y + 2.0, X[:, :1], [1.0], Plan(("maxt_step",), n_perm=200))
+    decision = found.decide("maxt_step", 0.1)
+    assert decision.significant.any()
+    np.testing.assert_array_equal(
+        decision.significant, np.abs(found.statistic) >= decision.threshold
+    )

@@ -171,3 +171,11 @@ def test_levels_of_the_field_and_refusals(wager):
     ]:
         with pytest.raises(VoxlmError, match=said):
             con.correct("grf", **options)
+
+
+def test_heavy_tails_have_their_thresholds_far_out_or_none():
+    for kind, df in (("t", 1.0), ("F", 3.0)):
+        field = RandomField(FIELD.roughness, kind, df, 1, two_sided=True)
+        assert field.peak_p(field.threshold(0.001)) == pytest.approx(0.001)
+    with pytest.raises(VoxlmError, match="add up to more than 3"):
+        RandomField(FIELD.roughness, "F", 2.0, 1, two_sided=True)

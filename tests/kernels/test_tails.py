@@ -198,3 +198,13 @@ def test_law_inverses_leave_the_tail_they_were_asked_for(log10p, q, df):
     p = 10.0**log10p
     assert tails.f_to_p(tails.f_isf(p, q, df), q, df)[0] == pytest.approx(p, rel=1e-8)
     assert np.exp(tails.t_log_sf(tails.t_isf(p, df), df))[0] == pytest.approx(p, rel=1e-8)
+
+
+def test_inverses_at_the_ends():
+    ends = [0.0, 1.0, np.nan]
+    for df in (3.0, 40.0, np.inf):
+        np.testing.assert_array_equal(tails.t_isf(ends, df), [np.inf, -np.inf, np.nan])
+        np.testing.assert_array_equal(tails.f_isf(ends, 2.0, df), [np.inf, 0.0, np.nan])
+    # scipy's search for a t gives up here
+    found = tails.t_isf([1e-300], 10.0)
+    np.testing.assert_allclose(tails.t_log_sf(found, 10.0), np.log(1e-300), rtol=1e-9)

@@ -101,9 +101,10 @@ def test_robust_equals_rlm(norm, theirs):
     fit = fit_robust(X, Y, norm)
     unscaled = np.diag(np.linalg.inv(X.T @ X))
     for v in range(Y.shape[1]):
-        other = sm.RLM(Y[:, v], X, M=getattr(sm.robust.norms, theirs)()).fit()
+        model = sm.RLM(Y[:, v], X, M=getattr(sm.robust.norms, theirs)())
+        other = model.fit(maxiter=200, conv="weights")
         np.testing.assert_allclose(fit.params[:, v], other.params, rtol=ITERATED, atol=ITERATED)
-        assert fit.converged[v] == (other.fit_history["iteration"] < 50)
+        assert fit.converged[v] == (other.fit_history["iteration"] < 200)
         np.testing.assert_allclose(fit.scale[v], other.scale, rtol=ITERATED)
         np.testing.assert_allclose(np.sqrt(unscaled * fit.factor[v]), other.bse, rtol=ITERATED)
 

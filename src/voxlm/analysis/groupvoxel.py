@@ -39,7 +39,7 @@ def refit_voxel(fit: GroupFit, voxel: int) -> Any:
         return refit_mixed(fit, pattern.rows, y, X)
     if fit.model == "robust":
         norms = {"huber": api.robust.norms.HuberT(), "bisquare": api.robust.norms.TukeyBiweight()}
-        return api.RLM(y, X, M=norms[fit.options["robust"]]).fit()
+        return api.RLM(y, X, M=norms[fit.options["robust"]]).fit(maxiter=200, conv="weights")
     if fit.model == "meta":
         known = fit.maps.variances
         assert known is not None

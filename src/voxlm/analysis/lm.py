@@ -94,7 +94,7 @@ def lm(
         Maps: the column whose groups have residual variances of their own; Welch and
         Satterthwaite's degrees of freedom.
     robust : {"huber", "bisquare"}, optional
-        Maps: fit as statsmodels' RLM does.
+        Maps: fit as statsmodels' RLM does with ``conv="weights"``.
 
     Returns
     -------

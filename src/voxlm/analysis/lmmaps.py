@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.analysis.groupdesign import (
+    NO_FREEDOM,
     codes_of,
     forbid_random,
     free_groups,
@@ -18,8 +19,15 @@ from voxlm.analysis.groupdesign import (
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
-from voxlm.errors import DataError
-from voxlm.models.grouplinear import COV_TYPES, LinearEstimate, fit_group_linear, linear_basis
+from voxlm.design.events import rows_text
+from voxlm.errors import DataError, DesignError
+from voxlm.models.grouplinear import (
+    COV_TYPES,
+    LinearBasis,
+    LinearEstimate,
+    fit_group_linear,
+    linear_basis,
+)
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import Pieces, fit_pieces
 from voxlm.models.robust import RobustEstimate, fit_group_robust
@@ -89,7 +97,11 @@ def lm_maps(
             if cov_type == "variance_groups" and not free_groups(X, here, levels, pattern):
                 return None
             some = np.unique(here, return_inverse=True)[1]
+            if some.max() == 0:  # one cluster says nothing of how clusters differ
+                return None
         basis = linear_basis(X, None if known is None else known[pattern.rows])
+        if cov_type in ("HC2", "HC3") and not _all_residuals(basis, cov_type, pattern):
+            return None
         return fit_group_linear(basis, data, cov_type, some)  # type: ignore[arg-type]
 
     pieces: Pieces[Any] = fit_pieces(maps.values, design.matrix, fit)
@@ -114,6 +126,18 @@ def _errors(
         return cov_type, None, ()
     codes, levels = codes_of(table, said[0])
     return "cluster" if cluster is not None else "variance_groups", codes, levels
+
+
+def _all_residuals(basis: LinearBasis, cov_type: str, pattern: Pattern) -> bool:
+    """Tell whether every map has a residual of its own; if never, raise."""
+    exact = np.flatnonzero(1.0 - basis.leverage < NO_FREEDOM)
+    if exact.size and pattern.rows.all():
+        raise DesignError(
+            f"{cov_type} divides by what is left of each map beside the columns, but these fit "
+            f"{rows_text(exact)} of the table exactly; use HC0 or HC1, or leave out the columns "
+            "that are of one map alone"
+        )
+    return not exact.size
 
 
 def _weights(weights: ArrayLike | None, n_maps: int) -> Floats | None:

@@ -115,6 +115,8 @@ class Maps:
 
     def __post_init__(self) -> None:
         frame, path = read_table(self.table, "table")
+        if isinstance(self.effect, np.ndarray):
+            raise DataError("effect= names a column of the table; an array of maps goes into data=")
         if self.zeros not in (None, "keep", "missing"):
             raise DataError(f"zeros must be 'keep' or 'missing', got {self.zeros!r}")
         files = [] if path is None else [("table", path)]

@@ -109,7 +109,10 @@ def neural_products(
     kernel = as_response(resolved.hrf).kernels(clock.tr, STEPS)[0]
     neural = deconvolve(seed, kernel, STEPS, np.ones((clock.n_scans, 1))).series
     grid = clock.times[0] + clock.tr / STEPS * np.arange(clock.n_scans * STEPS)
-    up, down = place(grid, events["onset"].to_numpy(), events["duration"].to_numpy())
+    onset, duration = events["onset"].to_numpy(), events["duration"].to_numpy()
+    # What was over before the first scan has no neural series to multiply.
+    heights = np.where((onset >= grid[0]) | (onset + duration > grid[0]), heights.T, 0.0).T
+    up, down = place(grid, onset, duration)
     found = []
     for start in range(0, heights.shape[1], BLOCK):
         some = heights[:, start : start + BLOCK]

@@ -156,6 +156,10 @@ def group_codes(
         bad = [row for row, word in enumerate(words) if word is None]
         if bad:
             raise DataError(f"{name} is missing in {rows_text(bad)}; every map has a group")
-    joined = [":".join(str(word) for word in words) for words in zip(*lists, strict=True)]
-    place = {level: k for k, level in enumerate(dict.fromkeys(joined))}
-    return np.array([place[word] for word in joined], dtype=np.intp), tuple(place)
+    # Tuples, for labels may hold colons themselves.
+    rows = list(zip(*lists, strict=True))
+    place = {words: k for k, words in enumerate(dict.fromkeys(rows))}
+    levels = tuple(":".join(map(str, words)) for words in place)
+    if len(set(levels)) < len(levels):
+        levels = tuple(":".join(map(repr, words)) for words in place)
+    return np.array([place[words] for words in rows], dtype=np.intp), levels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -280,8 +281,9 @@ def boxcar() -> Boxcar:
 
 def span(word: str, start: Any, stop: Any, n: Any, least: int) -> tuple[float, float, int]:
     """Check the arguments of functions spread between two times."""
-    good = np.isfinite([start, stop]).all() and 0 <= start < stop <= LONGEST
-    if not good or n != int(n) or not least <= n <= MAX_FUNCTIONS:
+    numbers = all(isinstance(x, Real) for x in (start, stop, n))
+    good = numbers and 0 <= start < stop <= LONGEST and least <= n <= MAX_FUNCTIONS
+    if not good or n != int(n):
         raise VoxlmError(
             f"{word}() takes start and stop in seconds, from the event on and up to {LONGEST:g}, "
             f"and from {least} to {MAX_FUNCTIONS} functions, got {start}, {stop}, {n}"

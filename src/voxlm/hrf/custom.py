@@ -241,10 +241,10 @@ def as_response(given: Any) -> Response:
     >>> print(as_response("glover"), as_response(None))
     glover boxcar
     """
-    if given is None or given == "boxcar":
+    if given is None:
         return boxcar()
     if isinstance(given, str):
-        return named(given)
+        return boxcar() if given == "boxcar" else named(given)
     if isinstance(given, Response):
         return given
     if isinstance(given, list | tuple) and given:

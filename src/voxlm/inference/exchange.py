@@ -122,7 +122,7 @@ def _plant(n: int, blocks: ArrayLike | None, exchange: str) -> Node:
     if blocks is None:
         return Node(leaves, True)
     labels = np.asarray(blocks)
-    if len(labels) != n or labels.ndim > 2:
+    if labels.ndim not in (1, 2) or len(labels) != n:
         raise DesignError(
             f"blocks have shape {labels.shape}, expected ({n},) or ({n}, levels): a label for each "
             "of the observations"
@@ -139,10 +139,14 @@ def _plant(n: int, blocks: ArrayLike | None, exchange: str) -> Node:
 
 
 def _levels(labels: NDArray[np.generic]) -> NDArray[np.int64]:
-    numbers = np.asarray(labels, dtype=np.float64)
-    whole = np.rint(numbers).astype(np.int64)
+    wrong = DesignError("nested blocks are whole numbers other than 0, one column a level")
+    try:
+        numbers = np.asarray(labels, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise wrong from None
+    whole = np.rint(np.nan_to_num(numbers)).astype(np.int64)
     if not np.array_equal(whole, numbers) or (whole == 0).any():
-        raise DesignError("nested blocks are whole numbers other than 0, one column a level")
+        raise wrong
     return whole
 
 

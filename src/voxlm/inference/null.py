@@ -32,7 +32,9 @@ def count_p(observed: ArrayLike, null: ArrayLike, slack: float | Array = 0.0) ->
     array([0.25, 0.75, 1.  ,  nan])
     """
     value, ordered = np.asarray(observed, dtype=np.float64), np.sort(np.asarray(null, np.float64))
-    reached = len(ordered) - np.searchsorted(ordered, value - slack, side="left")
+    with np.errstate(invalid="ignore"):
+        least = np.where(np.isinf(value), value, value - slack)
+    reached = len(ordered) - np.searchsorted(ordered, least, side="left")
     return np.where(np.isnan(value), np.nan, (1.0 + reached) / (1.0 + len(ordered)))
 
 
@@ -83,7 +85,7 @@ def fit_tail(null: ArrayLike, share: float = TAIL_SHARE) -> ParetoTail | None:
     Returns
     -------
     ParetoTail or None
-        None where fewer than 25 values lie in the tail or they are all alike.
+        None where fewer than 25 values lie in the tail, they are all alike, or one is infinite.
 
     Notes
     -----
@@ -94,7 +96,7 @@ def fit_tail(null: ArrayLike, share: float = TAIL_SHARE) -> ParetoTail | None:
     ordered = np.sort(np.asarray(null, dtype=np.float64))
     K = len(ordered)
     m = int(np.floor(share * K))
-    if m < TAIL_LEAST or ordered[-1] <= ordered[K - m - 1]:
+    if m < TAIL_LEAST or not ordered[K - m - 1] < ordered[-1] < np.inf:
         return None
     start = 0.5 * (ordered[K - m - 1] + ordered[K - m])
     over = ordered[K - m :] - start

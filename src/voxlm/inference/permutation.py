@@ -119,6 +119,8 @@ class PermutationTest:
         in_units = found.forming if method in TREE_METHODS[:2] else found.threshold(alpha)
         if method == "tfce":
             in_units = float("nan")
+        elif method == "maxt_step":
+            in_units = float(np.min(found.observed[significant], initial=np.inf))
         cut = alpha if significant.any() else 0.0
         return Decision(
             found.p, significant, method, alpha, int(tested.sum()), cut, in_units, statistic, words

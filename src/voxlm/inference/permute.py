@@ -50,7 +50,7 @@ class Residuals:
     unit : ndarray, shape (N, v)
         Residuals of the nuisance, of length 1, at the voxels that can be tested.
     tested : ndarray of bool, shape (V,)
-        Which these are: finite data, and residuals other than rounding.
+        Which these are: finite data that the whole design does not fit but for rounding.
     share : ndarray, shape (v,)
         Share of variance that the tested part explains, as observed, in double precision, with the
         sign of the effect for one row; with variance groups, v or G instead.
@@ -130,13 +130,15 @@ def reduce_data(
 
 
 def _unit_residuals(Y: NDArray[np.floating], part: Partition) -> tuple[Array, NDArray[np.bool_]]:
-    """Return residuals of the nuisance of length one, and where there are any."""
+    """Return residuals of the nuisance of length one, and where the design leaves noise."""
     data = Y.astype(np.float64) - part.offset[:, None]
     with np.errstate(invalid="ignore", over="ignore"):
         whole = np.sqrt(np.einsum("nv,nv->v", data, data))
         data -= part.nuisance @ (part.nuisance.T @ data)
         length = np.sqrt(np.einsum("nv,nv->v", data, data))
-    tested = np.isfinite(length) & (length > EMPTY * whole)
+        noise = data - part.tested @ (part.tested.T @ data)
+        tested = np.sqrt(np.einsum("nv,nv->v", noise, noise)) > EMPTY * whole
+    tested &= np.isfinite(length)
     # Others are left out by the caller; ones keep them from raising alarms.
     data[:, ~tested] = 1.0
     return data / np.where(tested, length, 1.0), tested

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 # Beyond this df a t is a z, and an F over its df a chi-squared, to the digits of the densities.
 NORMAL_DF = 1e9
-# Where a threshold is looked for.
+# Where a threshold is looked for at first.
 HIGHEST = 1e4
 
 
@@ -58,6 +58,13 @@ class RandomField:
     df_num: int
     two_sided: bool
 
+    def __post_init__(self) -> None:
+        if self.kind == "F" and not self.df + self.df_num > 3:
+            raise VoxlmError(
+                f"random-field theory of an F({self.df_num}, {self.df:g}) needs degrees of freedom "
+                "that add up to more than 3: use permutation"
+            )
+
     @property
     def sides(self) -> int:
         """2 where both signs of a t count, else 1."""
@@ -91,7 +98,10 @@ class RandomField:
 
     def threshold(self, alpha: float) -> float:
         """Return the height that peaks exceed by chance with probability ``alpha``."""
-        return float(optimize.brentq(lambda u: float(self.peak_p(u)) - alpha, 0.0, HIGHEST))
+        high = HIGHEST
+        while self.peak_p(high) > alpha:
+            high *= 10.0
+        return float(optimize.brentq(lambda u: float(self.peak_p(u)) - alpha, 0.0, high))
 
     def clusters(self, forming: float) -> tuple[float, float]:
         """Return the expected number of clusters above a height, and voxels in each."""

@@ -102,35 +102,40 @@ def fit_known_variance(
         np.empty((2, V)),
         np.empty(V, dtype=np.bool_),
     )
-    rows = np.ascontiguousarray(X)
-    hat = np.linalg.pinv(X)
+    Q, R = np.linalg.qr(X)
+    rows, back = np.ascontiguousarray(Q), np.linalg.solve(R, np.eye(P))
 
+    # Blocks have arrays of their own: parts of larger ones are another type, compiled once more.
     def work(start: int, stop: int) -> None:
         here = slice(start, stop)
+        params, unscaled = np.empty((P, stop - start)), np.empty((P, P, stop - start))
+        y = np.asarray(data[:, here], dtype=np.float64)
+        level = Q.T @ y
         _fit_block(
             rows,
-            hat,
-            np.ascontiguousarray(data[:, here], dtype=np.float64),
+            np.ascontiguousarray(y - Q @ level),
             np.ascontiguousarray(variance[:, here], dtype=np.float64),
             method,
             GRID,
             out.tau2[here],
-            out.params[:, here],
-            out.unscaled[:, :, here],
+            params,
+            unscaled,
             out.heterogeneity[here],
             out.cochran[here],
-            out.log_dets[:, here],
+            (out.log_dets[0, here], out.log_dets[1, here]),
             out.converged[here],
         )
+        out.params[:, here] = back @ (params + level)
+        out.unscaled[:, :, here] = np.einsum("ip,pqv,jq->ijv", back, unscaled, back, optimize=True)
 
     over_blocks(V, BLOCK, work)
+    out.log_dets[1] += 2.0 * np.log(np.abs(np.diag(R))).sum()
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fit_block(  # type: ignore[no-untyped-def]
     X,
-    hat,
     data,
     variance,
     method,
@@ -143,7 +148,7 @@ def _fit_block(  # type: ignore[no-untyped-def]
     log_dets,
     ok,
 ):
-    """Fit LANES voxels at a time."""
+    """Fit LANES voxels at a time; data are residuals of the orthonormal columns of X."""
     n, P = X.shape
     y, v, weight = np.empty((n, LANES)), np.empty((n, LANES)), np.empty((n, LANES))
     A, inverse, unit = _cube(P), _cube(P), _cube(P)
@@ -166,9 +171,7 @@ def _fit_block(  # type: ignore[no-untyped-def]
         elif method == PM:
             _paule_mandel(X, y, v, t, weight, A, unit, inverse, beta, q, done)
         elif method != FE:
-            _bracket(
-                X, hat, y, v, method, grid, t, low, high, weight, A, unit, inverse, beta, q, done
-            )
+            _bracket(X, y, v, method, grid, t, low, high, weight, A, unit, inverse, beta, q, done)
             _newton(X, y, v, method, t, low, high, weight, A, unit, inverse, beta, q, done)
         solve(X, y, v, t, weight, A, unit, inverse, beta, q)
         log_determinants(v, t, A, ld, la)
@@ -176,8 +179,8 @@ def _fit_block(  # type: ignore[no-untyped-def]
         params[:, at : at + m] = beta[:, :m]
         unscaled[:, :, at : at + m] = inverse[:, :, :m]
         heterogeneity[at : at + m] = q[:m]
-        log_dets[0, at : at + m] = ld[:m]
-        log_dets[1, at : at + m] = la[:m]
+        log_dets[0][at : at + m] = ld[:m]
+        log_dets[1][at : at + m] = la[:m]
         ok[at : at + m] = done[:m]
 
 
@@ -231,21 +234,14 @@ def _paule_mandel(X, y, v, t, weight, A, unit, inverse, beta, q, done):  # type:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _bracket(  # type: ignore[no-untyped-def]
-    X, hat, y, v, method, grid, t, low, high, weight, A, unit, inverse, beta, q, done
+    X, y, v, method, grid, t, low, high, weight, A, unit, inverse, beta, q, done
 ):
     """Find the lowest point of the grid; τ² is exactly 0 where the slope there is not negative."""
     n, P = X.shape
-    spread, r = np.zeros(LANES), np.empty(LANES)
-    for j in range(P):
-        for w in range(LANES):
-            beta[j, w] = 0.0
-        for s in range(n):
-            for w in range(LANES):
-                beta[j, w] += hat[j, s] * y[s, w]
+    spread = np.zeros(LANES)
     for s in range(n):
-        residual(X, y, beta, s, r)
         for w in range(LANES):
-            spread[w] += r[w] * r[w] / (n - P)
+            spread[w] += y[s, w] * y[s, w] / (n - P)
     best, where = np.full(LANES, np.inf), np.zeros(LANES, dtype=np.int64)
     ld, la = np.empty(LANES), np.empty(LANES)
     slope, bend = np.empty(LANES), np.empty(LANES)

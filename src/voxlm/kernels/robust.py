@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from voxlm.kernels.dense import cholesky, substitute
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
@@ -19,6 +20,7 @@ Floats = NDArray[np.float64]
 BLOCK = 256
 HUBER, BISQUARE = 0, 1
 TUNING = {HUBER: 1.345, BISQUARE: 4.685}  # 95 % efficiency at the normal
+SINGULAR = 1e-13  # pivot over its diagonal entry, below which it is rounding
 MAD = 0.6744897501960817  # median of |z|, z standard normal
 
 
@@ -35,7 +37,7 @@ class RobustFit:
     factor : ndarray, shape (V,)
         The covariance of the coefficients is ``factor · (X'X)⁻¹`` (Huber 1981, eq. 6.5).
     converged : ndarray of bool, shape (V,)
-        Whether the deviance settled.
+        Whether the weights settled.
     """
 
     params: Floats
@@ -45,7 +47,7 @@ class RobustFit:
 
 
 def fit_robust(
-    X: Floats, data: NDArray[Any], norm: int, maxiter: int = 50, tol: float = 1e-8
+    X: Floats, data: NDArray[Any], norm: int, maxiter: int = 200, tol: float = 1e-8
 ) -> RobustFit:
     """Fit by Huber's or Tukey's norm at every voxel.
 
@@ -58,7 +60,8 @@ def fit_robust(
     norm : int
         ``HUBER`` or ``BISQUARE``.
     maxiter, tol : int, float
-        The iteration stops where the deviance moves by no more than ``tol``.
+        The iteration stops where no weight moves by more than ``tol``: units of the data do not
+        matter.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def fit_robust(
 
     Notes
     -----
-    Equal to statsmodels' ``RLM(y, X, M).fit(maxiter, tol)``, its stopping rule included.
+    Equal to statsmodels' ``RLM(y, X, M).fit(maxiter, tol, conv="weights")``.
 
     Examples
     --------
@@ -76,97 +79,89 @@ def fit_robust(
     """
     V, P = data.shape[1], X.shape[1]
     out = RobustFit(np.empty((P, V)), np.empty(V), np.empty(V), np.zeros(V, dtype=np.bool_))
-    rows = np.ascontiguousarray(X)
-    start = np.linalg.pinv(X)
+    Q, R = np.linalg.qr(X)
+    design = (np.ascontiguousarray(X), np.ascontiguousarray(Q), np.ascontiguousarray(R))
 
     def work(first: int, stop: int) -> None:
         here = slice(first, stop)
+        params = np.empty((P, stop - first))
         _iterate(
-            rows,
-            start,
+            design,
             np.ascontiguousarray(data[:, here].T, dtype=np.float64),
             norm,
             TUNING[norm],
             maxiter,
             tol,
-            out.params[:, here],
+            params,
             out.scale[here],
             out.factor[here],
             out.converged[here],
         )
+        out.params[:, here] = np.linalg.solve(R, params)
 
     over_blocks(V, BLOCK, work)
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _iterate(X, start, Y, norm, c, maxiter, tol, params, scale_out, factor, converged):  # type: ignore[no-untyped-def]
-    """Reweight one voxel after the other."""
-    n, P = X.shape
-    resid, weight = np.empty(n), np.ones(n)
+def _iterate(design, Y, norm, c, maxiter, tol, params, scale_out, factor, converged):  # type: ignore[no-untyped-def]
+    """Reweight one voxel after the other; coefficients are those of the orthonormal basis."""
+    X, Q, R = design
+    n, P = Q.shape
+    resid, weight = np.empty(n), np.empty(n)
     for v in range(Y.shape[0]):
         y = Y[v]
-        beta = start @ y
-        variance = _residuals(X, y, beta, np.ones(n), resid)
-        scale = np.median(np.abs(resid)) / MAD
-        before, count = _deviance(resid, variance, norm, c), 1
-        while True:
+        weight[:] = 1.0
+        gamma = _weighted_fit(X, Q, R, y, weight)
+        scale = _residual_scale(Q, y, gamma, resid)
+        for _ in range(1, maxiter):
             if not scale > 0.0:
-                beta[:] = np.nan
+                gamma[:] = np.nan
                 break
+            moved = 0.0
             for i in range(n):
-                weight[i] = _weight(resid[i] / scale, norm, c)
-            beta = _weighted_fit(X, y, weight)
-            variance = _residuals(X, y, beta, weight, resid)
-            scale = np.median(np.abs(resid)) / MAD
-            deviance = _deviance(resid, variance, norm, c)
-            count += 1
-            settled = not abs(deviance - before) > tol
-            before = deviance
-            if settled or count >= maxiter:
-                converged[v] = settled
+                new = _weight(resid[i] / scale, norm, c)
+                moved = max(moved, abs(new - weight[i]))
+                weight[i] = new
+            gamma = _weighted_fit(X, Q, R, y, weight)
+            scale = _residual_scale(Q, y, gamma, resid)
+            if moved <= tol:
+                converged[v] = True
                 break
-        params[:, v] = beta
+        params[:, v] = gamma
         scale_out[v] = scale
         factor[v] = _huber_factor(resid, scale, norm, c, P)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _weighted_fit(X, y, weight):  # type: ignore[no-untyped-def]
-    """Solve the weighted normal equations."""
-    n, P = X.shape
-    A, b = np.zeros((P, P)), np.zeros(P)
+def _weighted_fit(X, Q, R, y, weight):  # type: ignore[no-untyped-def]
+    """Solve the weighted normal equations of the orthonormal basis.
+
+    Where weights of 0 leave a column without rows, its coefficient is 0, as RLM has it.
+    """
+    n, P = Q.shape
+    L, b = np.zeros((P, P)), np.zeros(P)
     for t in range(n):
         for i in range(P):
-            b[i] += weight[t] * X[t, i] * y[t]
+            b[i] += weight[t] * Q[t, i] * y[t]
             for j in range(i + 1):
-                A[i, j] += weight[t] * X[t, i] * X[t, j]
-    for i in range(P):
-        for j in range(i):
-            A[j, i] = A[i, j]
-    return np.linalg.solve(A, b)
+                L[i, j] += weight[t] * Q[t, i] * Q[t, j]
+    if not cholesky(L, SINGULAR):
+        root = np.sqrt(weight)
+        return R @ (np.linalg.pinv(X * root.reshape(n, 1)) @ (y * root))
+    substitute(L, b)
+    return b
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _residuals(X, y, beta, weight, resid):  # type: ignore[no-untyped-def]
-    """Write the residuals; return the weighted variance that the deviance is scaled by."""
-    n, P = X.shape
-    total = 0.0
-    for t in range(n):
+def _residual_scale(Q, y, gamma, resid):  # type: ignore[no-untyped-def]
+    """Write the residuals; return their median size over that of a normal variable."""
+    for t in range(Q.shape[0]):
         r = y[t]
-        for i in range(P):
-            r -= X[t, i] * beta[i]
+        for i in range(Q.shape[1]):
+            r -= Q[t, i] * gamma[i]
         resid[t] = r
-        total += weight[t] * r * r
-    return total / (n - P)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _deviance(resid, variance, norm, c):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for t in range(resid.size):
-        total += _rho(resid[t] / variance, norm, c)
-    return total
+    return np.median(np.abs(resid)) / MAD
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -174,14 +169,6 @@ def _weight(z, norm, c):  # type: ignore[no-untyped-def]
     if norm == 0:
         return 1.0 if abs(z) <= c else c / abs(z)
     return (1.0 - (z / c) ** 2) ** 2 if abs(z) <= c else 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _rho(z, norm, c):  # type: ignore[no-untyped-def]
-    if norm == 0:
-        return 0.5 * z * z if abs(z) <= c else c * abs(z) - 0.5 * c * c
-    full = c * c / 6.0
-    return full * (1.0 - (1.0 - (z / c) ** 2) ** 3) if abs(z) <= c else full
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -192,8 +192,11 @@ def t_isf(p: ArrayLike, df: ArrayLike) -> Array:
     array([1.984])
     """
     tail, nu = _broadcast(p, df)
-    normal = -special.ndtri(tail)
-    return np.where(nu >= INFINITE_DF, normal, -special.stdtrit(np.minimum(nu, 1e15), tail))
+    found = -special.stdtrit(np.minimum(nu, 1e15), tail)
+    deep = ~np.isfinite(found) & (tail < 0.5)  # too small a tail for scipy
+    if deep.any():
+        found[deep] = np.sqrt(f_isf(2.0 * tail[deep], 1.0, nu[deep]))
+    return np.where(nu >= INFINITE_DF, -special.ndtri(tail), found)
 
 
 def f_isf(p: ArrayLike, df_num: ArrayLike, df: ArrayLike) -> Array:
@@ -205,18 +208,22 @@ def f_isf(p: ArrayLike, df_num: ArrayLike, df: ArrayLike) -> Array:
     array([2.6955])
     """
     tail, q, nu = _broadcast_f(p, df_num, df)
-    goal = np.log(tail)
+    with np.errstate(divide="ignore"):
+        goal = np.log(tail)
+    known = np.isneginf(goal) | (goal == 0.0)
+    goal = np.where(known, LOG_HALF, goal)
     # Wilson-Hilferty starts it, Newton's steps on log tail against log F finish it.
     u = 2.0 / (9.0 * q)
-    f = np.maximum(1.0 - u - np.sqrt(u) * special.ndtri(tail), 0.1) ** 3
+    f = np.maximum(1.0 - u - np.sqrt(u) * special.ndtri(np.exp(goal)), 0.1) ** 3
     for _ in range(NEWTON_STEPS):
         log_sf = f_log_sf(f, q, nu)
         slope = np.exp(_f_log_density(f, q, nu) - log_sf)
         step = np.clip((log_sf - goal) / slope, -5.0, 5.0)
         f = f * np.exp(step)
-        if np.all(np.abs(step) < 4 * EPSILON):
+        if not np.any(np.abs(step) >= 4 * EPSILON):
             break
-    return f
+    ends = np.where(tail > 0, 0.0, np.inf)
+    return np.where(known & np.isfinite(tail), ends, f)
 
 
 def _f_log_density(f: Array, q: Array, nu: Array) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from voxlm.kernels.dense import cholesky, substitute
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
@@ -24,6 +25,7 @@ BLOCK = 256
 GRID = np.array([0.0, 1e-2, 0.1, 0.4, 1.2, 5.0])
 SWEEPS = 3
 STEPS, HALVINGS = 200, 40
+SINGULAR = 1e-10  # pivot over its diagonal entry, below which a direction is level
 SETTLED = 1e-8  # relative step of τ²; what Newton's leaves is of its square
 
 
@@ -57,29 +59,32 @@ def fit_variance_groups(
     array([12.,  0.])
     """
     G, V = int(groups.max()) + 1, data.shape[1]
-    tau2, converged = np.zeros((G, V)), np.zeros(V, dtype=np.bool_)
-    rows, hat = np.ascontiguousarray(X), np.linalg.pinv(X)
-    left = np.bincount(groups, weights=1.0 - np.einsum("np,pn->n", X, hat))
+    tau2, converged = np.empty((G, V)), np.zeros(V, dtype=np.bool_)
+    rows = np.ascontiguousarray(np.linalg.qr(X)[0])
+    left = np.bincount(groups, weights=1.0 - np.einsum("np,np->n", rows, rows))
 
     def work(start: int, stop: int) -> None:
         here = slice(start, stop)
-        y = np.ascontiguousarray(data[:, here].T, dtype=np.float64)
+        y = np.array(data[:, here].T, dtype=np.float64, order="C")
+        y -= y @ rows @ rows.T
         v = np.ascontiguousarray(variance[:, here].T, dtype=np.float64)
-        _fit_block(rows, hat, groups, left, y, v, reml, GRID, tau2[:, here], converged[here])
+        found = np.empty((G, stop - start))
+        _fit_block(rows, groups, left, y, v, reml, GRID, found, converged[here])
+        tau2[:, here] = found
 
     over_blocks(V, BLOCK, work)
     return tau2, converged
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fit_block(X, hat, groups, left, Y, variances, reml, grid, tau2, converged):  # type: ignore[no-untyped-def]
-    """Fit one voxel after the other."""
+def _fit_block(X, groups, left, Y, variances, reml, grid, tau2, converged):  # type: ignore[no-untyped-def]
+    """Fit one voxel after the other; data are residuals of the orthonormal columns of X."""
     n, G = X.shape[0], tau2.shape[0]
     weight, r = np.empty(n), np.empty(n)
     tau, spread = np.empty(G), np.empty(G)
     for voxel in range(Y.shape[0]):
         y, v = Y[voxel], variances[voxel]
-        usable = _spreads(X, hat, groups, left, y, spread)
+        usable = _spreads(groups, left, y, spread)
         if usable:
             _search(X, groups, y, v, reml, grid, spread, tau, weight, r)
             converged[voxel] = _descend(X, groups, y, v, reml, spread, tau, weight, r)
@@ -88,17 +93,12 @@ def _fit_block(X, hat, groups, left, Y, variances, reml, grid, tau2, converged):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _spreads(X, hat, groups, left, y, spread):  # type: ignore[no-untyped-def]
+def _spreads(groups, left, y, spread):  # type: ignore[no-untyped-def]
     """Write each group's variance about least squares; tell whether all are positive."""
-    n, P = X.shape
     for g in range(spread.size):
         spread[g] = 0.0
-    for i in range(n):
-        r = y[i]
-        for j in range(P):
-            for k in range(n):
-                r -= X[i, j] * hat[j, k] * y[k]
-        spread[groups[i]] += r * r / left[groups[i]]
+    for i in range(y.size):
+        spread[groups[i]] += y[i] * y[i] / left[groups[i]]
     usable = True
     for g in range(spread.size):
         usable &= spread[g] > 0.0 and spread[g] < np.inf
@@ -133,36 +133,16 @@ def _deviance(X, groups, y, v, tau, reml, weight, r):  # type: ignore[no-untyped
 @njit(cache=True, nogil=True, error_model="numpy")
 def _invert(A, inverse):  # type: ignore[no-untyped-def]
     """Write the inverse of a matrix given by its lower triangle; return its log determinant."""
-    P = A.shape[0]
+    if not cholesky(A, 0.0):
+        inverse[:] = np.nan
+        return np.nan
     log_det = 0.0
-    for j in range(P):
-        for i in range(j, P):
-            for k in range(j):
-                A[i, j] -= A[i, k] * A[j, k]
-            A[i, j] = np.sqrt(A[i, j]) if i == j else A[i, j] / A[j, j]
-        log_det += 2.0 * np.log(A[j, j])
-    column = np.empty(P)
-    for q in range(P):
-        for i in range(P):
-            column[i] = 1.0 if i == q else 0.0
-        _substitute(A, column)
-        for i in range(P):
-            inverse[i, q] = column[i]
+    for q in range(A.shape[0]):
+        log_det += 2.0 * np.log(A[q, q])
+        inverse[:, q] = 0.0
+        inverse[q, q] = 1.0
+        substitute(A, inverse[:, q])
     return log_det
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _substitute(L, x):  # type: ignore[no-untyped-def]
-    """Solve ``L L' x = b`` in place."""
-    n = x.size
-    for i in range(n):
-        for k in range(i):
-            x[i] -= L[i, k] * x[k]
-        x[i] /= L[i, i]
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            x[i] -= L[k, i] * x[k]
-        x[i] /= L[i, i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -202,8 +182,9 @@ def _descend(X, groups, y, v, reml, spread, tau, weight, r):  # type: ignore[no-
         _slopes(X, groups, weight, r, inverse, reml, slope, bend, sure)
         for g in range(G):
             fixed[g] = tau[g] == 0.0 and slope[g] >= 0.0
-        if not _solve_free(bend, slope, fixed, step):
-            _solve_free(sure, slope, fixed, step)
+        if not _solve_free(bend, slope, fixed, step) and not _solve_free(sure, slope, fixed, step):
+            for g in range(G):
+                step[g] /= sure[g, g]
         scale, settled = 1.0, False
         for _ in range(HALVINGS):
             settled = True
@@ -281,21 +262,13 @@ def _subtract_products(second, inverse, bend, sure):  # type: ignore[no-untyped-
 def _solve_free(H, slope, fixed, step):  # type: ignore[no-untyped-def]
     """Write ``-H⁻¹ slope`` over the free groups; tell whether H is positive definite there."""
     G = slope.size
-    L = np.zeros((G, G))
+    L = np.eye(G)
     for i in range(G):
         for j in range(i + 1):
-            entry = H[i, j]
-            if fixed[i] or fixed[j]:
-                entry = 1.0 if i == j else 0.0
-            for k in range(j):
-                entry -= L[i, k] * L[j, k]
-            if i == j:
-                if not entry > 1e-10 * abs(H[i, i]):
-                    return False
-                L[i, i] = np.sqrt(entry)
-            else:
-                L[i, j] = entry / L[j, j]
-    for i in range(G):
+            if not (fixed[i] or fixed[j]):
+                L[i, j] = H[i, j]
         step[i] = 0.0 if fixed[i] else -slope[i]
-    _substitute(L, step)
+    if not cholesky(L, SINGULAR):
+        return False
+    substitute(L, step)
     return True

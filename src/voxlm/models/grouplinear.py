@@ -61,6 +61,11 @@ class LinearBasis:
         """Maps less the rank."""
         return float(self.X.shape[0] - self.rank)
 
+    @property
+    def leverage(self) -> Floats:
+        """Share that each map has in its own fitted value, h, shape ``(n,)``."""
+        return np.einsum("nr,nr->n", self.lagged.Q, self.lagged.Q)
+
     def loadings(self, C: Floats) -> Floats:
         """Return the weights of the (weighted) maps in ``C b``, shape ``(Q, n)``."""
         return C @ self.back @ self.lagged.Q.T
@@ -157,12 +162,8 @@ class LinearEstimate:
         root = None if self.basis.weights is None else np.sqrt(self.basis.weights)
         return resid if root is None else resid * root[:, None]
 
-    @cached_property
-    def _leverage(self) -> Floats:
-        return np.einsum("nr,nr->n", self.basis.lagged.Q, self.basis.lagged.Q)
-
     def _heteroscedastic(self, load: Floats) -> Floats:
-        n, left = self.nobs, 1.0 - self._leverage
+        n, left = self.nobs, 1.0 - self.basis.leverage
         factor = {
             "HC0": np.ones(n),
             "HC1": np.full(n, n / self.df_resid),
@@ -188,7 +189,7 @@ class LinearEstimate:
 
     def _by_variance_group(self, load: Floats) -> tuple[Floats, Floats]:
         assert self.groups is not None
-        left = np.bincount(self.groups, weights=1.0 - self._leverage)
+        left = np.bincount(self.groups, weights=1.0 - self.basis.leverage)
         cov = np.zeros((load.shape[0], load.shape[0], self.scale.size))
         spread = np.zeros((load.shape[0], self.scale.size))
         for g, df in enumerate(left):

@@ -47,7 +47,7 @@ class RobustEstimate(FullRank):
 
     @property
     def converged(self) -> NDArray[np.bool_]:
-        """Whether the deviance settled within 50 steps, shape ``(V,)``."""
+        """Whether the weights settled, shape ``(V,)``."""
         return self.fit.converged
 
     def test_parts(self, C: Floats) -> tuple[Floats, float]:
@@ -58,7 +58,7 @@ class RobustEstimate(FullRank):
 
 
 def fit_group_robust(X: Floats, data: NDArray[Any], norm: str) -> RobustEstimate:
-    """Fit by ``huber`` or ``bisquare`` at every voxel, as statsmodels' RLM does.
+    """Fit by ``huber`` or ``bisquare`` at every voxel, as statsmodels' RLM with ``conv="weights"``.
 
     Examples
     --------
