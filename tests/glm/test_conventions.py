@@ -124,6 +124,33 @@ def test_a_constant_series_has_a_mean_and_no_statistic(noise):
     assert np.isnan(np.atleast_1d(fit.Tcontrast([1.0, 0]).t)[at])
 
 
+@pytest.mark.parametrize("noise", ["ols", "ar1"])
+@pytest.mark.parametrize("scaling", [False, 0, 1, (0, 1)])
+def test_a_constant_voxel_has_coefficients_whether_or_not_data_are_kept(noise, scaling):
+    """Its effect follows from its level; its statistics and maps are NaN."""
+    data = np.random.default_rng(0).normal(50.0, 3.0, (3, 2, 2, 30))
+    data[0, 0, 0], data[1, 0, 0], data[2, 0, 0] = 6.0, 0.0, 0.25
+    design = pd.DataFrame({"a": np.sin(np.arange(30.0)), "constant": 1.0})
+    keep, drop = (
+        FirstLevelModel(
+            mask_img=False, noise_model=noise, signal_scaling=scaling, minimize_memory=small
+        ).fit(nib.Nifti1Image(data, AFFINE), design_matrices=design)
+        for small in (False, True)
+    )
+    np.testing.assert_array_equal(keep.labels_[0], drop.labels_[0])
+    for label, fit in keep.results_[0].items():
+        assert np.isfinite(fit.theta).all()
+        np.testing.assert_allclose(drop.results_[0][label].theta, fit.theta, rtol=SAME, atol=SAME)
+    if scaling is False:
+        first = drop.results_[0][drop.labels_[0][0]].theta[:, 0]
+        np.testing.assert_allclose(first, [0.0, 6.0], atol=SAME)
+    maps = drop.compute_contrast("a", output_type="all")
+    for one in maps.values():
+        found = np.isnan(one.get_fdata())
+        assert found[0, 0, 0] == (scaling != 1 or scaling is False)
+        assert not found[0, 1].any()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_maps_are_streamed_to_the_same_result(tmp_path, dtype):
     """More maps than a block holds, from files, with a hole."""

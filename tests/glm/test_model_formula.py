@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from nilearn_study import TR, confounds, events, image, mask_image
@@ -15,6 +17,14 @@ SAME = 1e-6  # what is promised; both come from the same engine
 
 def modulated(table):
     return table.assign(modulation=np.linspace(0.4, 2.0, len(table)))
+
+
+def bump(t):
+    return t**2 * np.exp(-t / 1.5) * (t < 20)
+
+
+def samples(t_r, oversampling):
+    return np.hanning(int(12 * oversampling / t_r))
 
 
 CASES = {
@@ -34,6 +44,16 @@ CASES = {
         confounds(0).rename(columns={"x": "a b"}),
     ),
     "own response": ({"hrf_model": vx.hrf.spm(dispersion=True)}, events(0), None),
+    "function": ({"hrf_model": bump}, events(0), confounds(0)),
+    "samples": ({"hrf_model": samples}, events(0), None),
+    "nameless": ({"hrf_model": lambda t: np.exp(-t / 4)}, events(0), None),
+    "several": ({"hrf_model": [bump, samples]}, modulated(events(0)), None),
+    "value": ({"hrf_model": vx.hrf.tent(0, 14, 5)}, events(0), None),
+    "another width": (
+        {"hrf_model": replace(vx.hrf.glover(dispersion=True), width_u_dispersion=0.9)},
+        events(0),
+        None,
+    ),
     "designs": ({}, None, None),
 }
 
@@ -56,7 +76,7 @@ def fitted(case):
 def test_effects_are_those_of_the_formula(case):
     """Columns are matched by what they are, as names differ; each then has the same effect."""
     model, run = fitted(case)
-    fit = vx.lm(model.formula, run)
+    fit = vx.lm(model.formula, run, hrf=model.responses)
     frame, other = model.design_matrices_[0], fit.design.frame
     assert frame.shape == other.shape
     effects = model.results_[0][0.0].theta
@@ -91,3 +111,14 @@ def test_with_noise_of_its_own(case):
     for k in range(3):
         at = int(np.argmin(np.abs(matrix - frame.to_numpy()[:, [k]]).max(axis=0)))
         np.testing.assert_allclose(fit.params[at], given.params[k], rtol=SAME, atol=SAME)
+
+
+@pytest.mark.parametrize(
+    ("hrf_model", "name"),
+    [(bump, "bump"), (lambda t: t, "own"), ("spm", None), (vx.hrf.spm(), None)],
+)
+def test_a_response_without_a_text_has_a_name(hrf_model, name):
+    model = FirstLevelModel(t_r=TR, mask_img=mask_image(), hrf_model=hrf_model)
+    model.fit(image(0), events(0))
+    assert list(model.responses) == ([] if name is None else [name])
+    assert f'"{name or "spm"}")' in model.formula

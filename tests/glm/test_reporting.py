@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 import warnings
+from types import SimpleNamespace
 
 import nibabel as nib
 import nilearn.glm.first_level
@@ -15,6 +16,7 @@ from nilearn.glm.thresholding import threshold_stats_img
 from nilearn.reporting import HTMLReport, get_clusters_table
 
 from voxlm.errors import VoxlmError
+from voxlm.glm import save_glm_to_bids
 from voxlm.glm.first_level import FirstLevelModel
 from voxlm.glm.second_level import SecondLevelModel
 from voxlm.glm.standin import stand_in
@@ -63,6 +65,23 @@ def test_the_page_lists_the_clusters_of_our_map(model, tmp_path):
     assert len(table) > 1
     for peak in table["Peak Stat"]:
         assert f"{peak:.2f}" in html
+
+
+def test_left_out_contrasts_are_those_that_were_saved(model, tmp_path, monkeypatch):
+    asked = []
+    page = SimpleNamespace(generate_report=lambda **given: asked.append(given["contrasts"]))
+    monkeypatch.setattr(sys.modules["voxlm.glm.standin"], "stand_in", lambda _: page)
+    monkeypatch.setattr("voxlm.report.can_draw", lambda _: False)
+    image = nib.Nifti1Image(np.random.default_rng(3).normal(100, 1, (4, 4, 4, 40)), AFFINE)
+    given = {"run_imgs": image, "design_matrices": model.design_matrices_[0]}
+    one = FirstLevelModel(mask_img=False, noise_model="ols").fit(**given)
+    one.generate_report()
+    save_glm_to_bids(one, {"sine": "task"}, out_dir=tmp_path)
+    one.compute_contrast("task")
+    one.generate_report()
+    one.generate_report(contrasts="constant")
+    one.fit(**given).generate_report()
+    assert asked == [None, {"sine": "task"}, "constant", None]
 
 
 def test_nothing_above_a_threshold_is_said_once(model):

@@ -251,16 +251,18 @@ def lay_out(events: pd.DataFrame, clock: Clock) -> Grid:
     return Grid(place(grid, *when), place_between(grid, *when), read_at(grid, times), tr)
 
 
-def regressors(grid: Grid, heights: Floats, response: Response) -> Iterator[Floats]:
+def regressors(
+    grid: Grid, heights: Floats, response: Response, oversampling: int = OVERSAMPLING
+) -> Iterator[Floats]:
     """Convolve columns of event heights, ``(E, K)``: all basis functions of each, ``(T, B)``."""
     # An event of height 0 adds nothing.
     used = np.any(heights != 0, axis=1)
     found = grid.between if stands_in_seconds(response) else grid.steps
     steps = type(found)(found.up[used], found.down[used])  # type: ignore[arg-type]
-    lead = response.lead(grid.tr, OVERSAMPLING)
+    lead = response.lead(grid.tr, oversampling)
     functions = [
         respond(steps, heights[used], kernel, grid.reading, lead)
-        for kernel in response.kernels(grid.tr, OVERSAMPLING)
+        for kernel in response.kernels(grid.tr, oversampling)
     ]
     for k in range(heights.shape[1]):
         out = np.stack([values[:, k] for values in functions], axis=1)

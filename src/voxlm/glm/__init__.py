@@ -9,6 +9,7 @@ from voxlm.glm.contrasts import (
 )
 from voxlm.glm.io import save_glm_to_bids
 from voxlm.glm.model import FContrastResults, LikelihoodModelResults, TContrastResults
+from voxlm.glm.paths import open_paths
 from voxlm.glm.regression import (
     ARModel,
     OLSModel,
@@ -40,3 +41,5 @@ __all__ = [
     "second_level",
     "threshold_stats_img",
 ]
+
+open_paths(__name__)

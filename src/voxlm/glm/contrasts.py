@@ -20,6 +20,7 @@ from voxlm.glm.masking import check_images, make_masker, stack
 from voxlm.glm.weights import as_rows, check_one_of, expression_to_contrast_vector
 from voxlm.kernels import tails
 from voxlm.models.estimate import Estimate
+from voxlm.models.reduce import FITTED
 
 __all__ = [
     "Contrast",
@@ -272,7 +273,9 @@ def contrast_of(
     scale = found.scale if determined(rows, found, names) else np.full(found.scale.shape, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         unit = found.vcov(rows) / found.scale
-    return Contrast.of_rows(found.effect(rows), unit, scale, found.df_resid, kind)
+    effect = found.effect(rows)
+    effect[:, found.status != FITTED] = np.nan
+    return Contrast.of_rows(effect, unit, scale, found.df_resid, kind)
 
 
 def determined(rows: Floats, found: Estimate, names: Sequence[str]) -> bool:

@@ -94,6 +94,10 @@ class Estimator:
         self._metadata_request = made._metadata_request
         return self
 
+    def _get_doc_link(self) -> str:
+        """Return where the parameters are explained; scikit-learn's picture links to it."""
+        return str(twins.twin(self)._get_doc_link())
+
     def _repr_html_(self) -> str:
         """Return the picture of the model that notebooks show, as scikit-learn draws it."""
         return str(twins.twin(self)._repr_html_())

@@ -133,6 +133,7 @@ def save_glm_to_bids(
             pages.draw(model, designs, asked, labels, folder, names)
             html = pages.page(model, designs, asked, found, options)
             (folder / f"{names.prefix}report.html").write_text(html, encoding="utf-8")
+    model._saved = (asked, first_level_contrast)
     return model
 
 

@@ -1,7 +1,7 @@
 """Least squares with nilearn's names: models of a design, and what they fit.
 
 A model with AR(p) noise of known ρ is least squares of whitened data on a whitened design; both are
-handed to the engine, :func:`voxlm.models.linear.fit_one_pass`.
+handed to the engine, :func:`voxlm.models.onepass.fit_one_pass`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from voxlm.kernels.arvariance import contrast_covariance
 from voxlm.kernels.rank import rank
 from voxlm.models.estimate import Estimate
 from voxlm.models.onepass import fit_one_pass
-from voxlm.models.reduce import CONSTANT, ZERO
 
 Floats = NDArray[np.float64]
 
@@ -294,7 +293,7 @@ def grouped(
         One :class:`RegressionResults` a label.
     """
     V = found.scale.size
-    params = _with_constants(found, data)
+    params = found.params
     eye = np.eye(found.X.shape[1])
     if not found.order:
         labels = np.zeros(V)
@@ -320,16 +319,6 @@ def grouped(
             found.scale[voxels],
         )
     return names[back.ravel()], results
-
-
-def _with_constants(found: Estimate, data: Floats | None) -> Floats:
-    """Return the coefficients, with those of series that do not vary, which have no noise."""
-    flat = np.isin(found.status, (CONSTANT, ZERO))
-    if data is None or not flat.any():
-        return found.params
-    params = found.params.copy()
-    params[:, flat] = np.linalg.pinv(found.X).sum(axis=1)[:, None] * data[0, flat]
-    return params
 
 
 def check_rows(Y: Any, X: Any) -> None:

@@ -24,6 +24,9 @@ EMPTY = (
 class Reported:
     """Adds :meth:`generate_report` to a model."""
 
+    #: Contrasts, and that of the first level, of the last save after the fit.
+    _saved: tuple[Any, Any] | None = None
+
     def generate_report(
         self,
         contrasts: Any = None,
@@ -46,7 +49,8 @@ class Reported:
         Parameters
         ----------
         contrasts : str, array, or a list or dict of them, optional
-            As :meth:`compute_contrast` takes them.
+            As :meth:`compute_contrast` takes them. Left out, those of the last
+            :func:`~voxlm.glm.save_glm_to_bids`, if there was one.
         first_level_contrast : str or array, optional
             Of a group model.
         title : str, optional
@@ -77,6 +81,8 @@ class Reported:
         nilearn.reporting.HTMLReport
             With ``save_as_html`` and ``open_in_browser``; shown as it is in a notebook.
         """
+        if contrasts is None:
+            contrasts, first_level_contrast = self._saved or (None, first_level_contrast)
         with warnings.catch_warnings():
             for words in EMPTY:
                 warnings.filterwarnings("ignore", message=words)

@@ -7,6 +7,9 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+#: Where nilearn explains the parameters, which are those here.
+PAGES = "https://nilearn.github.io/stable/modules/generated/nilearn.glm.{}.{}.html"
+
 
 @cache
 def twin_class(kind: Any) -> Any:
@@ -23,7 +26,7 @@ def twin_class(kind: Any) -> Any:
         "__doc__": kind.__doc__,
         "__sklearn_is_fitted__": lambda self: self._fitted,
         "fit": kind.fit,
-        "_doc_link_template": "",
+        "_get_doc_link": lambda _: PAGES.format(kind.__module__.split(".")[2], kind.__name__),
     }
     return type(kind.__name__, (BaseEstimator,), body)
 

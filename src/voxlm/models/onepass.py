@@ -15,7 +15,7 @@ from voxlm.kernels.lagged import lagged_basis
 from voxlm.kernels.rank import rank
 from voxlm.models.estimate import Estimate
 from voxlm.models.linear import estimate_of, ordinary
-from voxlm.models.reduce import Scaling, reduce_scans
+from voxlm.models.reduce import CONSTANT, ZERO, Reduced, Scaling, base_of, reduce_scans
 from voxlm.models.source import Scans
 
 Floats = NDArray[np.float64]
@@ -53,6 +53,7 @@ def fit_one_pass(
     -------
     Estimate
         Degrees of freedom and scale both count ``n - rank``; the scale of a saturated fit is NaN.
+        Series that do not vary have coefficients, and no scale.
 
     Notes
     -----
@@ -71,7 +72,20 @@ def fit_one_pass(
     if there is not None and back is not None:
         basis = replace(basis, R=basis.R @ there, Rinv=np.ascontiguousarray(back @ basis.Rinv))
         fit = replace(fit, params=back @ fit.params)
-    return estimate_of(rows, basis, reduced, fit)
+    found = estimate_of(rows, basis, reduced, fit)
+    _fill_constants(found.params, rows, reduced, scaling)
+    return found
+
+
+def _fill_constants(params: Floats, X: Floats, reduced: Reduced, scaling: Scaling) -> None:
+    """Write the coefficients of series that do not vary, which follow from their level alone."""
+    flat = np.isin(reduced.status, (CONSTANT, ZERO))
+    if not flat.any():
+        return
+    level = reduced.sums.shift + reduced.sums.mean
+    if scaling is not None:
+        level = 100.0 * (level / base_of(level, reduced.status, scaling) - 1.0)
+    params[:, flat] = np.linalg.pinv(X).sum(axis=1)[:, None] * level[flat]
 
 
 def _column_space(rows: Floats) -> tuple[Floats, Floats | None, Floats | None]:

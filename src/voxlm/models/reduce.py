@@ -107,22 +107,37 @@ def _scaling(
     fitted = status == FITTED
     if scaling is None:
         return np.zeros_like(mean), np.where(fitted, 1.0, np.nan), 0.0
-    if scaling in ("percent_floored", "grand_mean_floored"):
-        usable = mean[status != NOT_FINITE]
-        grand = usable.mean() if usable.size else np.nan
-        base = np.maximum(mean if scaling == "percent_floored" else grand, 1.0)
-        base = np.where(fitted, base, np.nan)
-    elif scaling == "percent":
+    if scaling == "percent":
         _check_percent(status)
-        base = np.where(fitted, mean, np.nan)
-    else:
-        base = np.where(fitted, mean[fitted].mean() if fitted.any() else np.nan, np.nan)
-        if fitted.any() and base[fitted][0] <= 0:
-            raise DataError(
-                f"scaling='grand_mean' needs a positive mean, but the mean over all voxels is "
-                f"{base[fitted][0]:.4g}; these data look centred already: pass scaling=None"
-            )
+    base = np.where(fitted, base_of(mean, status, scaling), np.nan)
+    if scaling == "grand_mean" and fitted.any() and base[fitted][0] <= 0:
+        raise DataError(
+            f"scaling='grand_mean' needs a positive mean, but the mean over all voxels is "
+            f"{base[fitted][0]:.4g}; these data look centred already: pass scaling=None"
+        )
     return np.where(fitted, base, 0.0), 100.0 / base, -100.0
+
+
+def base_of(mean: Floats, status: NDArray[np.int8], scaling: Scaling) -> Floats:
+    """Return what the data of each voxel are in percent of.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (V,)
+        Of the data.
+    status : ndarray of int8, shape (V,)
+        As in :class:`Reduced`.
+    scaling : str
+        As :func:`reduce_scans` takes it.
+    """
+    if scaling == "percent":
+        return mean
+    floored = scaling == "grand_mean_floored"
+    usable = mean[status != NOT_FINITE if floored else status == FITTED]
+    grand = np.full_like(mean, usable.mean() if usable.size else np.nan)
+    if scaling == "grand_mean":
+        return grand
+    return np.maximum(grand if floored else mean, 1.0)
 
 
 def _check_percent(status: NDArray[np.int8]) -> None:

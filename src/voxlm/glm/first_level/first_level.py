@@ -33,12 +33,13 @@ from voxlm.glm.first_level.runs import (
     standard_of,
 )
 from voxlm.glm.first_level.scaling import mean_scaling, warn_centred
-from voxlm.glm.first_level.wording import formula_of
+from voxlm.glm.first_level.wording import formula_of, responses_of
 from voxlm.glm.masking import Masker, check_images, make_masker
 from voxlm.glm.regression import noise_order
 from voxlm.glm.reporting import Reported
 from voxlm.glm.voxelwise import Part, Voxelwise
 from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
+from voxlm.hrf import Response
 from voxlm.models.reduce import ZERO
 
 __all__ = ["FirstLevelModel", "mean_scaling", "run_glm"]
@@ -229,6 +230,7 @@ class FirstLevelModel(Reported, Voxelwise):
 
     def _keep(self, fits: list[FittedRun], designs: list[pd.DataFrame], masker: Masker) -> None:
         self._forget()
+        self._saved = None
         self._fits, self.design_matrices_ = fits, designs
         self._take(masker)
         self.fir_delays_ = [0] if self.fir_delays is None else self.fir_delays
@@ -357,6 +359,14 @@ class FirstLevelModel(Reported, Voxelwise):
         """The formula that says the same in this package's own language."""
         self._check_fitted()
         return formula_of(self)
+
+    @property
+    def responses(self) -> dict[str, Response]:
+        """The responses that :attr:`formula` calls by name: ``vx.lm(…, hrf=model.responses)``.
+
+        Empty but for a function, a list of them, or a value of :mod:`voxlm.hrf` that has no text.
+        """
+        return responses_of(self)
 
 
 def contrast_images(contrast: Contrast, output_type: str, masker: Masker, text: str) -> Any:

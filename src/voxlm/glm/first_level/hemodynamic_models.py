@@ -13,11 +13,12 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxlm.design.convolve import Grid, regressors
 from voxlm.errors import DesignError, VoxlmError
 from voxlm.hrf import Response, as_response, fir, glover, spm
 from voxlm.hrf.custom import Function, Kernel, from_callable, several
 from voxlm.hrf.gamma import LENGTH, canonical, time_derivative, width_derivative
-from voxlm.kernels.convolve import micro_grid, orthogonalise, place, read_at, respond
+from voxlm.kernels.convolve import micro_grid, orthogonalise, place, place_between, read_at
 
 Floats = NDArray[np.float64]
 MODELS = (
@@ -159,16 +160,14 @@ def compute_regressor(
     oversampling = int(oversampling)
     names = _regressor_names(con_id, hrf_model, fir_delays)
     response = response_of(hrf_model, fir_delays)
-    grid = micro_grid(times, oversampling, min_onset)
-    steps = place(grid, onsets[~early], durations[~early])
-    reading, t_r = read_at(grid, times), _calculate_tr(times)
-    lead = response.lead(t_r, oversampling)
-    columns = [
-        respond(steps, values[~early, None], kernel, reading, lead)
-        for kernel in _kernels(response, t_r, oversampling)
-    ]
-    out = np.hstack(columns)
-    return (orthogonalise(out) if response.orthogonal else out), names
+    fine, when = micro_grid(times, oversampling, min_onset), (onsets[~early], durations[~early])
+    steps, between = place(fine, *when), place_between(fine, *when)
+    grid = Grid(steps, between, read_at(fine, times), _calculate_tr(times))
+    try:
+        (out,) = regressors(grid, values[~early, None], response, oversampling)
+    except (VoxlmError, TypeError) as error:
+        raise DesignError(f"{UNUSABLE}\n{error}") from error
+    return out, names
 
 
 def response_of(hrf_model: Any, fir_delays: Sequence[int] | None = None) -> Response:
@@ -190,20 +189,6 @@ def response_of(hrf_model: Any, fir_delays: Sequence[int] | None = None) -> Resp
             return several(hrf_model)
         return from_callable(hrf_model)
     except (VoxlmError, TypeError, AttributeError) as error:
-        raise DesignError(f"{UNUSABLE}\n{error}") from error
-
-
-def _hrf_kernel(
-    hrf_model: Any, t_r: float, oversampling: int = 50, fir_delays: Sequence[int] | None = None
-) -> list[Floats]:
-    """Return the kernels of a model, one a basis function."""
-    return _kernels(response_of(hrf_model, fir_delays), t_r, oversampling)
-
-
-def _kernels(response: Response, t_r: float, oversampling: int) -> list[Floats]:
-    try:
-        return list(response.kernels(t_r, oversampling))
-    except (VoxlmError, TypeError) as error:
         raise DesignError(f"{UNUSABLE}\n{error}") from error
 
 

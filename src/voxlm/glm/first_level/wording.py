@@ -7,14 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from voxlm.hrf import Response
+from voxlm.errors import VoxlmError
+from voxlm.glm.first_level.hemodynamic_models import response_of
+from voxlm.hrf import Response, named
 
 PLAIN = re.compile(r"[^\W\d]\w*(\.\w+)*")
 DRIFT = re.compile(r"drift_\d+")
 
 
 def formula_of(model: Any) -> str:
-    """Write a fitted model as a formula.
+    """Write a fitted model as a formula; see :func:`responses_of` for the names in it.
 
     Parameters
     ----------
@@ -58,10 +60,36 @@ def term(condition: str, model: Any) -> str:
         return f"fir({word}, delays={delays})"
     if response is None:
         return f"boxcar({word})"
-    if isinstance(response, str | Response):
-        return f'hrf({word}, "{response}")'
-    shown = getattr(response, "__name__", "own response")
+    shown = response if isinstance(response, str) else next(iter(responses_of(model)), response)
     return f'hrf({word}, "{shown}")'
+
+
+def responses_of(model: Any) -> dict[str, Response]:
+    """Return what the responses in a model's formula stand for, where no text says them.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> def bump(t):
+    ...     return t * (8.0 - t) * (t < 8.0)
+    >>> responses_of(SimpleNamespace(hrf_model=bump))
+    {'bump': Function(of=<function bump at ...>, length=32.0, label='bump')}
+    >>> responses_of(SimpleNamespace(hrf_model="spm"))
+    {}
+    """
+    given = model.hrf_model
+    if given is None or isinstance(given, str) or _is_text(given):
+        return {}
+    name = str(getattr(given, "__name__", ""))
+    return {name if PLAIN.fullmatch(name) and name != "default" else "own": response_of(given)}
+
+
+def _is_text(response: Any) -> bool:
+    """Tell whether a response is the one that its own text names."""
+    try:
+        return bool(named(str(response)) == response)
+    except VoxlmError:
+        return False
 
 
 def drift_words(model: Any, frame: pd.DataFrame) -> tuple[list[str], str]:

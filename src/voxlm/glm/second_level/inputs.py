@@ -35,20 +35,21 @@ KINDS = """'second_level_input' must be either:
 - a list of FirstLevelModel objects."""
 
 
-def check_input(given: Any, has_confounds: bool, has_design: bool) -> Any:
+def check_input(second_level_input: Any, design_matrix: Any, confounds: Any = None) -> Any:
     """Return the input of a group model in one of its three forms.
 
     Parameters
     ----------
-    given : object
+    second_level_input : object
         As :meth:`SecondLevelModel.fit` takes it.
-    has_confounds, has_design : bool
-        What else was given.
+    design_matrix, confounds : object
+        What else was given; None is nothing.
 
     Returns
     -------
     DataFrame sorted by subject, list of FirstLevelModel, or list of single maps
     """
+    given = second_level_input
     if isinstance(given, pd.DataFrame):
         return check_table(given)
     if isinstance(given, pd.Series):
@@ -56,13 +57,13 @@ def check_input(given: Any, has_confounds: bool, has_design: bool) -> Any:
     if isinstance(given, list):
         check_list(given)
         if isinstance(given[0], FirstLevelModel):
-            check_models(given, has_confounds)
+            check_models(given, confounds is not None)
             return given
     elif not (is_volume(given) or is_surface(given)):
         raise InputTypeError(f"{KINDS}\nGot {type(given)} instead.")
     check_images(given, "second_level_input")
     maps = surface_maps(given) if is_surface(given) or _surfaces(given) else volume_maps(given)
-    if not has_design:
+    if design_matrix is None:
         kind = "SurfaceImage objects" if is_surface(maps[0]) else "niimgs"
         raise DataError(
             f"List of {kind} as 'second_level_input' require a design matrix to be provided."
@@ -217,6 +218,17 @@ def subjects_of(given: Any) -> list[Any]:
         same = all(group == groups[0] for group in groups)
         return groups[0] if same else given["subject_label"].to_list()
     return [model.subject_label for model in given]
+
+
+def check_first_level_contrast(given: Any, first_level_contrast: Any) -> None:
+    """Require a contrast where maps are those of models."""
+    models = isinstance(given, list) and isinstance(given[0], FirstLevelModel)
+    if models and first_level_contrast is None:
+        raise DataError(
+            "If 'second_level_input' was a list of FirstLevelModel, then first_level_contrast "
+            "is mandatory. It corresponds to the second_level_contrast argument of the "
+            "compute_contrast method of FirstLevelModel."
+        )
 
 
 def maps_of(given: Any, first_level_contrast: Any) -> list[Any]:

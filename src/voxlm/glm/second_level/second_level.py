@@ -24,7 +24,14 @@ from voxlm.glm.first_level.wording import quoted
 from voxlm.glm.mapscans import map_scans
 from voxlm.glm.masking import check_kinds, is_masker, make_masker, stack
 from voxlm.glm.reporting import Reported
-from voxlm.glm.second_level.inputs import check_confounds, check_input, maps_of, n_maps, subjects_of
+from voxlm.glm.second_level.inputs import (
+    check_confounds,
+    check_first_level_contrast,
+    check_input,
+    maps_of,
+    n_maps,
+    subjects_of,
+)
 from voxlm.glm.tables import load_table
 from voxlm.glm.voxelwise import Part, Voxelwise
 from voxlm.glm.weights import check_one_of, expression_to_contrast_vector
@@ -130,7 +137,7 @@ class SecondLevelModel(Reported, Voxelwise):
         """
         began = perf_counter()
         design = _check_design(design_matrix)
-        given = check_input(second_level_input, confounds is not None, design is not None)
+        given = check_input(second_level_input, design, confounds)
         check_confounds(confounds)
         self._say("Fitting second level model.")
         if design is None:
@@ -142,6 +149,7 @@ class SecondLevelModel(Reported, Voxelwise):
             _check_rows(count, design)
         masker = self._make_masker(given)
         self._forget()
+        self._saved = None
         self.second_level_input_, self.confounds_, self.design_matrix_ = given, confounds, design
         self._take(masker)
         self.labels_: Any = None
@@ -194,15 +202,7 @@ class SecondLevelModel(Reported, Voxelwise):
             NaN at voxels that some map lacks (NaN) or where all maps agree.
         """
         self._check_fitted()
-        models = isinstance(self.second_level_input_, list) and isinstance(
-            self.second_level_input_[0], FirstLevelModel
-        )
-        if models and first_level_contrast is None:
-            raise DataError(
-                "If 'second_level_input' was a list of FirstLevelModel, then first_level_contrast "
-                "is mandatory. It corresponds to the second_level_contrast argument of the "
-                "compute_contrast method of FirstLevelModel."
-            )
+        check_first_level_contrast(self.second_level_input_, first_level_contrast)
         weights = self._weights(second_level_contrast)
         check_one_of(output_type, [*OUTPUTS, "all"], "output_type")
         if second_level_stat_type is not None:
