@@ -48,6 +48,12 @@ def test_every_name_is_at_nilearns_path(path):
 
 
 def test_private_names_are_nilearns_own():
+    for path in paths.PUBLIC:
+        mine = {
+            name for name in vars(importlib.import_module(f"voxlm.glm.{path}")) if name[0] == "_"
+        }
+        known = vars(importlib.import_module(f"nilearn.glm.{path}"))
+        assert not {name for name in mine if name[1] != "_"} & set(known)
     theirs = nilearn.glm.first_level.first_level
     assert importlib.import_module("voxlm.glm._utils").z_score is nilearn.glm._utils.z_score
     ours = importlib.import_module("voxlm.glm.first_level.first_level")

@@ -118,7 +118,7 @@ def save_glm_to_bids(
         folder = temporary / names.folder
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(temporary / "dataset_description.json", described)
-        _write_mask(model, folder, names)
+        _save_mask(model, folder, names)
         _write_designs(model, designs, folder, names, first)
         _write_json(folder / f"{names.prefix}statmap.json", _metadata(model, volume))
         found = []
@@ -226,7 +226,7 @@ def _write_contrast(
     return {"name": name, "z": z, "threshold": threshold, "table": table, "rule": about}
 
 
-def _write_mask(model: Any, folder: Path, names: Filenames) -> None:
+def _save_mask(model: Any, folder: Path, names: Filenames) -> None:
     entities = {key: value for key, value in names.entities.items() if key not in ("ses", "run")}
     path = folder / (names.prefix + bids_name(entities, "mask", names.extension))
     if names.volume:

@@ -96,10 +96,8 @@ def make_first_level_design_matrix(
     blocks: list[Named] = []
     if events is not None:
         table = load_table(events, "events")
-        blocks.append(
-            _convolve_regressors(table, hrf_model, times, fir_delays, min_onset, oversampling)
-        )
-    blocks += [further, _make_drift(drift_model, times, drift_order, high_pass)]
+        blocks.append(_task(table, hrf_model, times, fir_delays, min_onset, oversampling))
+    blocks += [further, _drift(drift_model, times, drift_order, high_pass)]
     names = [name for _, part in blocks for name in part]
     if len(set(names)) != len(names):
         twice = sorted({str(name) for name in names if names.count(name) > 1})
@@ -145,7 +143,7 @@ class RowsError(DataError, AssertionError):
     """Columns of another length than the scans; nilearn asserts this."""
 
 
-def _convolve_regressors(
+def _task(
     events: pd.DataFrame,
     hrf_model: Any,
     frame_times: ArrayLike,
@@ -167,9 +165,7 @@ def _convolve_regressors(
     return np.hstack(matrix), names
 
 
-def _make_drift(
-    drift_model: str | None, frame_times: ArrayLike, order: int, high_pass: float
-) -> Named:
+def _drift(drift_model: str | None, frame_times: ArrayLike, order: int, high_pass: float) -> Named:
     """Return drift and constant."""
     times = np.asarray(frame_times, dtype=np.float64)
     kind = drift_model.lower() if isinstance(drift_model, str) else drift_model

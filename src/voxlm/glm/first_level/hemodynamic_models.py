@@ -158,11 +158,11 @@ def compute_regressor(
             stacklevel=2,
         )
     oversampling = int(oversampling)
-    names = _regressor_names(con_id, hrf_model, fir_delays)
+    names = _names(con_id, hrf_model, fir_delays)
     response = response_of(hrf_model, fir_delays)
     fine, when = micro_grid(times, oversampling, min_onset), (onsets[~early], durations[~early])
     steps, between = place(fine, *when), place_between(fine, *when)
-    grid = Grid(steps, between, read_at(fine, times), _calculate_tr(times))
+    grid = Grid(steps, between, read_at(fine, times), float(np.diff(times).min()))
     try:
         (out,) = regressors(grid, values[~early, None], response, oversampling)
     except (VoxlmError, TypeError) as error:
@@ -192,9 +192,7 @@ def response_of(hrf_model: Any, fir_delays: Sequence[int] | None = None) -> Resp
         raise DesignError(f"{UNUSABLE}\n{error}") from error
 
 
-def _regressor_names(
-    con_name: str, hrf_model: Any, fir_delays: Sequence[int] | None = None
-) -> list[str]:
+def _names(con_name: str, hrf_model: Any, fir_delays: Sequence[int] | None = None) -> list[str]:
     """Name the columns of one condition."""
     if isinstance(hrf_model, str) and hrf_model.lower() == "fir":
         labels = [f"delay_{int(delay)}" for delay in ([0] if fir_delays is None else fir_delays)]
@@ -216,8 +214,3 @@ def _function_name(of: Any) -> str:
     if isinstance(of, Kernel | Function):
         return of.label
     return str(getattr(of, "__name__", type(of).__name__))
-
-
-def _calculate_tr(frame_times: ArrayLike) -> float:
-    """Return the shortest time between two scans."""
-    return float(np.min(np.diff(np.asarray(frame_times))))
