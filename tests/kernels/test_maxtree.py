@@ -33,7 +33,7 @@ def brute_tfce(values, graph, E=0.5, H=2.0, weights=None):
     weights = np.ones(len(values)) if weights is None else weights
     total = np.zeros(len(values))
     for sign in (1, -1):
-        stat = np.nan_to_num(sign * values, nan=-1.0)
+        stat = np.where(np.isnan(values), -1.0, sign * values)
         heights = np.unique(stat[stat > 0])
         for low, high in pairwise(np.r_[0.0, heights]):
             labels = components(graph, stat >= high)
@@ -48,8 +48,13 @@ def cases():
     ties = np.round(whole)
     holes = whole.copy()
     holes[np.random.default_rng(1).random(whole.size) < 0.2] = np.nan
+    endless, both = np.random.default_rng(3).random((2, whole.size))
+    infinite = np.where(endless < 0.1, np.copysign(np.inf, whole), ties)
     return {
         "smooth": whole,
+        "infinite and ties": infinite,
+        "infinite and nan": np.where(both < 0.2, np.nan, infinite),
+        "all infinite": np.copysign(np.full(512, np.inf), whole),
         "ties": ties,
         "ties at halves": np.round(2 * whole) / 2,
         "nan": holes,
@@ -100,6 +105,17 @@ def test_infinite_voxels_are_infinite_and_their_neighbours_are_not():
     values = np.array([1.0, np.inf, np.inf, 2.0, -np.inf])
     found = tfce(values, volume_graph((5, 1, 1), range(5)), E=1, H=0)
     assert found.tolist() == [4.0, np.inf, np.inf, 7.0, -np.inf]
+
+
+def test_infinite_voxels_leave_the_steps_of_a_map_finite():
+    values, graph = smooth(seed=5).ravel(), volume_graph(SHAPE, np.arange(512))
+    at = np.argmax(values)
+    with_one = np.where(np.arange(512) == at, np.inf, values)
+    below = np.sort(values)[-2]
+    expected = tfce(np.minimum(values, below), graph, scaling="per-map")
+    found = tfce(with_one, graph, scaling="per-map")
+    assert found[at] == np.inf
+    np.testing.assert_allclose(np.delete(found, at), np.delete(expected, at), rtol=RTOL)
 
 
 @settings(deadline=None, max_examples=150)

@@ -158,11 +158,11 @@ def spread(stat, n, n_positive, room):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def lift_by_steps(n, n_positive, H, steps, room):  # type: ignore[no-untyped-def]
     """Write the sum of ``h**H`` over the equal steps h up to each node's height."""
+    # An infinite height has no hundredth: steps are those of the largest finite one.
     largest = 0.0
-    if n_positive:
-        largest = room.height[0]
-    if n > n_positive:
-        largest = max(largest, room.height[n_positive])
+    for r in range(n):
+        if largest < room.height[r] < np.inf:
+            largest = room.height[r]
     at = np.linspace(0.0, largest, steps + 1)
     total = np.zeros(steps + 1)
     for k in range(1, steps + 1):
@@ -173,7 +173,7 @@ def lift_by_steps(n, n_positive, H, steps, room):  # type: ignore[no-untyped-def
             k = steps
         while k > 0 and at[k] > room.height[r]:
             k -= 1
-        room.lift[r] = total[k]
+        room.lift[r] = total[k] if room.height[r] < np.inf else np.inf
 
 
 @njit(cache=True, nogil=True)
