@@ -99,7 +99,7 @@ def test_a_map_without_any_value(method):
 
 
 def test_p_that_are_all_nan_or_no_p():
-    with pytest.raises(VoxlmError, match="every voxel is NaN: there is no test to correct"):
+    with pytest.raises(VoxlmError, match="every p is NaN: there is no test to correct"):
         correct([np.nan, np.nan])
     with pytest.raises(VoxlmError, match="are these statistics rather than p"):
         correct([0.1, 3.1])

@@ -18,7 +18,7 @@ COMMANDS = sorted(PROGRAM.commands)
 #: Options that belong to the command line alone, and what the API calls them there.
 OF_THE_PROGRAM = {
     "as_json", "debug", "help", "out", "install_completion", "show_completion", "report",
-    "report_file",
+    "report_file", "hemisphere",
 }  # fmt: skip
 #: Options of ``Contrast.correct`` that no signature lists.
 OF_CORRECTIONS = {"forming", "forming_p", "connectivity", "level", "n_perm", "tail", "seed"}

@@ -100,7 +100,7 @@ def test_any_region_and_nan():
     assert ari(scattered).discoveries(np.ones(240, dtype=bool)) == found.discoveries(
         np.ones(230, dtype=bool)
     )
-    assert "at least 30 of 230 voxels are truly active, with confidence 0.95 (ari)" in str(found)
+    assert "at least 30 of 230 null hypotheses are false, with confidence 0.95 (ari)" in str(found)
 
 
 def test_all_or_nothing():

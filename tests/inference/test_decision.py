@@ -143,7 +143,7 @@ def test_words():
         "(family-wise error 0.05, Bonferroni over 3 tests)"
     )
     nothing = correct(wald(np.array([[0.1, 0.2]]), np.ones((1, 1, 2)), 100.0, "t"), "fdr")
-    assert "0 of 2 voxels significant: no voxel reaches the threshold" in str(nothing)
+    assert "0 of 2 voxels significant: nothing reaches the threshold" in str(nothing)
     assert nothing.threshold == np.inf
     assert not nothing.significant.any()
 
@@ -178,7 +178,7 @@ def test_null_rate_of_fdr_and_bonferroni_is_the_level():
         ([0.1], "fdr", 5, "got 5"),
         ([0.1, 3.2], "fdr", 0.05, "got 3.2: are these statistics rather than p"),
         ([0.1, -1.0], "fdr", 0.05, "got -1: are these"),
-        ([np.nan, np.nan], "fdr", 0.05, "every voxel is NaN"),
+        ([np.nan, np.nan], "fdr", 0.05, "every p is NaN"),
         ([], "fdr", 0.05, "no test"),
         ([[0.1]], "fdr", 0.05, r"one axis, voxels \(V,\); got shape \(1, 1\)"),
     ],

@@ -153,8 +153,9 @@ def test_what_cannot_be(folder: Path) -> None:
         vx.threshold(image, mask="mask.nii.gz")
     said = voxlm("threshold", left, left, code=2).stderr
     assert "MAP is one image, or one of each hemisphere; got 2" in said
-    said = voxlm("threshold", folder / "thick.func.gii", code=2).stderr
-    assert "does not say which hemisphere" in said
+    said = voxlm("threshold", folder / "thick.func.gii", code=1).stderr
+    assert "thick.func.gii" in said
+    assert "neither in its name" not in said
     said = voxlm("group", "~ 1", "--maps", "m.tsv", *["--effect", "a"] * 3, code=2).stderr
     assert "--effect is one column, or one a hemisphere" in said
 

@@ -11,6 +11,7 @@ import lazy_loader
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import VoxlmError, did_you_mean
 from voxlm.images.linked import linked
+from voxlm.images.space import measured
 from voxlm.inference.decision import METHODS, correct
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ def decide(
     )
     reach = options.get("connectivity", 6)
     return Verdict(
-        contrast, test.decide(method, alpha), two_sided, connectivity=reach, permutations=test
+        contrast,
+        test.decide(method, alpha, unit=measured(contrast.space)),
+        two_sided,
+        connectivity=reach,
+        permutations=test,
     )
 
 

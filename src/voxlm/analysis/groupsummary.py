@@ -69,7 +69,14 @@ def _voxels(fit: GroupFit) -> str:
 
 
 def _random(fit: MixedFit) -> list[str]:
-    head = ("Groups", "Name", "Variance", "Std.Dev.", "Corr", "5 % to 95 % of voxels")
+    head = (
+        "Groups",
+        "Name",
+        "Variance",
+        "Std.Dev.",
+        "Corr",
+        f"5 % to 95 % of {counted(fit.space)}",
+    )
     table: list[Sequence[str]] = [head]
     for block, cov in zip(fit.design.random, fit.cov_re.values(), strict=True):
         for a, name in enumerate(block.names):
@@ -110,7 +117,7 @@ def _fixed(fit: GroupFit) -> list[str]:
     for p, name in enumerate(fit.design.names):
         numbers = [np.nanmedian(a[p]) for a in (fit.params, fit.bse, fit.df, fit.tvalues)]
         shown = [f"{numbers[0]:.4g}", f"{numbers[1]:.4g}", f"{numbers[2]:.1f}", f"{numbers[3]:.3f}"]
-        rows.append((name, *shown, f"{share[p]:.1f} % of voxels"))
+        rows.append((name, *shown, f"{share[p]:.1f} % of {counted(fit.space)}"))
     return _aligned(rows)
 
 

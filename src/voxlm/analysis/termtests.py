@@ -19,6 +19,7 @@ from voxlm.design.table import fixed
 from voxlm.errors import DataError, did_you_mean
 from voxlm.formula.factors import Factor
 from voxlm.formula.schema import bare
+from voxlm.images.space import counted
 from voxlm.kernels.rank import rank
 
 if TYPE_CHECKING:
@@ -88,14 +89,15 @@ class TermTests:
         return pd.DataFrame(rows, columns=names).sort_values("voxel", kind="stable")
 
     def __repr__(self) -> str:
-        lines = [f"Type {'I' * self.type} tests of terms, medians over voxels"]
+        unit = counted(next(iter(self.tests.values())).space)
+        lines = [f"Type {'I' * self.type} tests of terms, medians over {unit}"]
         width = max(map(len, self.terms))
         lines.append(f"{'':{width}}  NumDF    DenDF   F value  p < 0.05")
         for name, test in self.tests.items():
             share = 100.0 * float(np.mean(test.p[np.isfinite(test.p)] < 0.05))
             lines.append(
                 f"{name:{width}}  {test.df_num:5d}  {np.nanmedian(test.df):7.1f}  "
-                f"{np.nanmedian(test.F):8.3f}  {share:.1f} % of voxels"
+                f"{np.nanmedian(test.F):8.3f}  {share:.1f} % of {unit}"
             )
         return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DataError, VoxlmError, did_you_mean
-from voxlm.images.space import counted
+from voxlm.images.space import counted, measured
 from voxlm.inference.decision import Decision, correct, p_of
 
 if TYPE_CHECKING:
@@ -144,7 +144,9 @@ class Verdict:
         """
         if self.permutations is None or not self.method.startswith("cluster"):
             raise VoxlmError(f"{self.method!r} forms no clusters at several thresholds")
-        decided = self.permutations.decide(self.method, self.alpha, forming)
+        decided = self.permutations.decide(
+            self.method, self.alpha, forming, measured(self.contrast.space)
+        )
         return replace(self, decision=decided)
 
     def tdp(self, region: ArrayLike | str | PathLike[str] | int | None = None) -> float:

@@ -5,7 +5,7 @@ Axes: N maps, V voxels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -52,10 +52,11 @@ class Maps:
     ----------
     table : path or DataFrame
         One row a map; covariates in columns.
-    effect : str, or a pair of them
+    effect : str, a pair of them, or a dict
         The column with the maps: paths (relative ones from the table's folder) or nibabel images.
         Of surfaces: a column of pairs ``(left, right)``, or a column for each hemisphere,
-        ``("left_path", "right_path")``. Of grayordinates: ``.dscalar.nii`` files.
+        ``("left_path", "right_path")``; ``{"right": "path"}`` of one that no file says it is of.
+        Of grayordinates: ``.dscalar.nii`` files.
     variance : str, pair of str, or array_like of shape (N, V), optional
         The column with the maps of their variances; an array where ``data`` is one.
     data : array_like of shape (N, V), optional
@@ -97,7 +98,7 @@ class Maps:
     """
 
     table: Any
-    effect: str | Sequence[str] = "effect"
+    effect: str | Sequence[str] | Mapping[str, str] = "effect"
     variance: Any = None
     data: Any = None
     mask: Any = None

@@ -34,7 +34,7 @@ from voxlm.images.patchscans import one_width, smoothed
 from voxlm.images.smoothing import check_fwhm
 
 Floats = NDArray[np.float64]
-Column = str | Sequence[str]
+Column = str | Sequence[str] | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +151,7 @@ def open_patch_maps(
         One row a map.
     effect, variance : str, or a pair of them
         A column of files, of images or of pairs of them; or one column for the left hemisphere and
-        one for the right.
+        one for the right, or columns by ``"left"`` and ``"right"``.
     folder : Path
         Where relative paths start.
     mask, mesh, fwhm, zeros
@@ -163,8 +163,10 @@ def open_patch_maps(
         Naming the row.
     """
     effects = _open_column(frame, effect, folder, "effect", mesh)
-    variances = () if variance is None else _open_column(frame, variance, folder, "variance", None)
     first = effects[0]
+    variances: tuple[OpenedPatches, ...] = ()
+    if variance is not None:
+        variances = _open_column(frame, variance, folder, "variance", None, first.only_side)
     for role, maps in (("effect", effects), ("variance", variances)):
         for row, one in enumerate(maps):
             why = first.space.differs(one.space)
@@ -180,9 +182,16 @@ def open_patch_maps(
 
 
 def _open_column(
-    frame: pd.DataFrame, column: Column, folder: Path, role: str, mesh: Any
+    frame: pd.DataFrame,
+    column: Column,
+    folder: Path,
+    role: str,
+    mesh: Any,
+    side: str | None = None,
 ) -> tuple[OpenedPatches, ...]:
+    sides = tuple(column) if isinstance(column, Mapping) else ()
     names = [column] if isinstance(column, str) else list(column)
+    names = [column[side] for side in sides] if isinstance(column, Mapping) else names
     for name in names:
         if name not in frame:
             known = did_you_mean(str(name), [str(one) for one in frame.columns])
@@ -193,10 +202,12 @@ def _open_column(
     opened = []
     for row, cell in enumerate(cells):
         where = f"{role} in row {row + 1} of the table"
-        source = _within(cell[0] if len(names) == 1 else cell, folder)
+        alone = cell[0] if len(names) == 1 else cell
+        source = _within(dict(zip(sides, cell, strict=True)) if sides else alone, folder)
         if not is_patches(source):
             raise DataError(f"{where} is {source!r}; expected a map on a surface or grayordinates")
-        one = open_patches(source, where, mesh if row == 0 else None)
+        one = open_patches(source, where, mesh if row == 0 else None, side)
+        side = side or one.only_side
         if one.n_scans != 1:
             raise DataError(f"{where}, {one.name}, has {one.n_scans} maps; expected one")
         opened.append(one)

@@ -172,7 +172,7 @@ def _printed(table: pd.DataFrame) -> str:
     """Lay out a table of clusters: millimetres, statistic and size in digits worth reading."""
     places = ("x", "y", "z", "com_x", "com_y", "com_z")
     digits = dict.fromkeys(places, ".1f") | dict.fromkeys(("p", "p_peak", "p_cluster"), ".2g")
-    digits |= {"stat": ".2f", "mm3": ",.0f", "tdp": ".2f"}
+    digits |= {"stat": ".2f", "mm2": ",.1f", "mm3": ",.0f", "tdp": ".2f"}
 
     def written(column: Any, value: Any) -> str:
         return "" if pd.isna(value) else format(value, digits.get(column, ""))

@@ -23,7 +23,7 @@ from voxlm.cli.correcting import (
     TwoSided,
     correction_options,
 )
-from voxlm.cli.hemispheres import Image, images, one_mesh
+from voxlm.cli.hemispheres import Hemisphere, Image, images, one_mesh
 from voxlm.cli.options import (
     Confounds,
     Debug,
@@ -62,6 +62,7 @@ def fit(
         typer.Option(help="Mask of the image's kind: one for all runs, or one a run."),
     ] = None,
     mesh: Mesh = None,
+    hemisphere: Hemisphere = None,
     tr: Annotated[
         float | None, typer.Option(help="Repetition time in s; else from sidecar or header.")
     ] = None,
@@ -141,7 +142,8 @@ def fit(
             events=events,
             confounds=confounds,
             mask=mask,
-            mesh=one_mesh(mesh),
+            mesh=one_mesh(mesh, hemisphere),
+            hemisphere=hemisphere,
             tr=tr,
             slice_time_ref=slice_time_ref,
             smoothing_fwhm=smoothing_fwhm,
@@ -196,10 +198,11 @@ def _noise(model: Model, **given: float | None) -> dict[str, Any]:
 
 def _runs(bold: Sequence[Path], **options: Any) -> list[vx.Run]:
     """Pair images with their tables."""
-    scans = images("--bold", bold)
+    hemisphere = options.pop("hemisphere")
+    scans = images("--bold", bold, hemisphere)
     events = _one_a_run("--events", options.pop("events"), len(scans))
     confounds = _one_a_run("--confounds", options.pop("confounds"), len(scans))
-    masks = _masks(images("--mask", options.pop("mask")), len(scans))
+    masks = _masks(images("--mask", options.pop("mask"), hemisphere), len(scans))
     return [
         vx.Run(image, events=shown, confounds=courses, mask=inside, **options)
         for image, shown, courses, inside in zip(scans, events, confounds, masks, strict=True)

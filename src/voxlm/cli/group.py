@@ -25,7 +25,7 @@ from voxlm.cli.correcting import (
     TwoSided,
     correction_options,
 )
-from voxlm.cli.hemispheres import columns, one_image, one_mesh
+from voxlm.cli.hemispheres import Hemisphere, columns, one_image, one_mesh
 from voxlm.cli.options import Debug, Json, MaybeSeed, Mesh, Report, ReportFile
 from voxlm.cli.telling import page_of, telling
 
@@ -66,6 +66,7 @@ def group(
         typer.Option(help="Mask of the maps' kind; else voxels other than 0."),
     ] = None,
     mesh: Mesh = None,
+    hemisphere: Hemisphere = None,
     smoothing_fwhm: Annotated[
         float | None, typer.Option(help="Width of a Gaussian, in mm.")
     ] = None,
@@ -170,9 +171,10 @@ def group(
             progress=progress,
         )  # fmt: skip
         table = grouping.read(
-            maps, effect=columns("--effect", effect) or "effect",
-            variance=columns("--variance", variance), mask=one_image("--mask", mask),
-            mesh=one_mesh(mesh), smoothing_fwhm=smoothing_fwhm, progress=progress,
+            maps, effect=columns("--effect", effect or ["effect"], hemisphere),
+            variance=columns("--variance", variance, hemisphere),
+            mask=one_image("--mask", mask, hemisphere), mesh=one_mesh(mesh, hemisphere),
+            smoothing_fwhm=smoothing_fwhm, progress=progress,
         )  # fmt: skip
         verb = grouping.choose(formula, table, None if model is Verb.auto else model.value, fitting)
         questions = contrast or []

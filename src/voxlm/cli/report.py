@@ -10,7 +10,7 @@ import typer
 
 import voxlm as vx
 from voxlm.cli.correcting import Alpha, TwoSided
-from voxlm.cli.hemispheres import one_mesh
+from voxlm.cli.hemispheres import Hemisphere, one_mesh
 from voxlm.cli.options import Debug, Json, Mesh
 from voxlm.cli.telling import check_page, telling
 
@@ -28,6 +28,7 @@ def report(
     alpha: Alpha = 0.05,
     two_sided: TwoSided = True,
     mesh: Mesh = None,
+    hemisphere: Hemisphere = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -44,6 +45,7 @@ def report(
     with telling(debug):
         check_page(out, "--out")
         page = vx.report_saved(
-            folder, out, correct=correct, alpha=alpha, two_sided=two_sided, mesh=one_mesh(mesh)
-        )
+            folder, out, correct=correct, alpha=alpha, two_sided=two_sided,
+            mesh=one_mesh(mesh, hemisphere),
+        )  # fmt: skip
         typer.echo(json.dumps({"report": str(page)}) if as_json else f"report in {page}")

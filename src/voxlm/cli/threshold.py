@@ -18,7 +18,7 @@ from voxlm.cli.correcting import (
     TwoSided,
     correction_options,
 )
-from voxlm.cli.hemispheres import one_image, one_mesh
+from voxlm.cli.hemispheres import Hemisphere, one_image, one_mesh
 from voxlm.cli.options import Debug, Json, Mesh
 from voxlm.cli.telling import telling
 
@@ -50,6 +50,7 @@ def threshold(
         typer.Option(help="Mask of the map's kind; else voxels other than 0."),
     ] = None,
     mesh: Mesh = None,
+    hemisphere: Hemisphere = None,
     min_size: Annotated[
         int, typer.Option(help="Leave out clusters of fewer voxels; changes no p.", min=1)
     ] = 1,
@@ -76,13 +77,16 @@ def threshold(
 
     voxlm threshold lh.func.gii rh.func.gii --mesh lh.surf.gii --mesh rh.surf.gii
 
+    voxlm threshold left.gii --hemisphere left --mesh left.surf.gii
+
     voxlm threshold p.nii.gz --stat p --method none --alpha 0.001 --min-size 20
     """
     with telling(debug):
         options = correction_options(method, forming_p=forming_p, forming=forming)
         verdict = vx.threshold(
-            one_image("MAP", image), method, alpha, two_sided, stat=stat, df=df, df_num=df_num,
-            mask=one_image("--mask", mask), mesh=one_mesh(mesh), min_size=min_size,
+            one_image("MAP", image, hemisphere), method, alpha, two_sided, stat=stat, df=df,
+            df_num=df_num, mask=one_image("--mask", mask, hemisphere),
+            mesh=one_mesh(mesh, hemisphere), min_size=min_size,
             connectivity=connectivity or 6, **options,
         )  # fmt: skip
         if out is not None:

@@ -125,6 +125,18 @@ def side_of(source: object) -> str | None:
     return "left" if letter in "Ll" else "right"
 
 
+def side_within(path: Path, role: str) -> str | None:
+    """Return the hemisphere that a file says inside that it is of.
+
+    Raises
+    ------
+    DataError
+        If it is missing or damaged.
+    """
+    check_file(path, role, "*.gii*")
+    return _first_array(path, role)[2]
+
+
 def open_gifti(source: Any, role: str, side: str | None = None) -> GiftiFile:
     """Open a file or image of data on vertices.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.errors import DataError
-from voxlm.images.gifti import is_gifti, read_surface, side_of
+from voxlm.images.gifti import is_gifti, read_surface, side_of, side_within
 
 SIDES = ("left", "right")
 
@@ -69,7 +69,7 @@ class Mesh:
         return f"Mesh({self.n_vertices:,} vertices, {len(self.faces):,} triangles)"
 
 
-def by_side(given: Any, role: str) -> dict[str, Any]:
+def by_side(given: Any, role: str, side: str | None = None) -> dict[str, Any]:
     """Say which of the sources given is of which hemisphere.
 
     Parameters
@@ -78,6 +78,8 @@ def by_side(given: Any, role: str) -> dict[str, Any]:
         Paths or nibabel images.
     role : str
         What they are, in messages.
+    side : {"left", "right"}, optional
+        Of one source that says nowhere which it is of.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def by_side(given: Any, role: str) -> dict[str, Any]:
             )
         found = dict(zip(SIDES, parts, strict=True))
     else:
-        return {_only_side(parts, role): parts}
+        return {_only_side(parts, role, side): parts}
     for side, source in found.items():
         said = side_of(source)
         if said not in (None, side):
@@ -122,12 +124,30 @@ def by_side(given: Any, role: str) -> dict[str, Any]:
     return found
 
 
-def _only_side(source: Any, role: str) -> str:
-    side = side_of(source)
+def said_side(source: Any, role: str) -> str | None:
+    """Return the hemisphere that a source says it is of, in its name or inside."""
+    said = side_of(source)
+    if said is None and isinstance(source, str | os.PathLike) and is_gifti(source):
+        return side_within(Path(source).expanduser(), role)
+    return said
+
+
+def mesh_side(given: Any) -> str | None:
+    """Return the hemisphere that a mesh is of, where it is of one alone and says so."""
+    parts = getattr(given, "parts", None)
+    parts = parts if isinstance(parts, Mapping) else given
+    if isinstance(parts, Mapping):
+        return next(iter(parts)) if len(parts) == 1 else None
+    return None if isinstance(parts, list | tuple) else said_side(parts, "mesh")
+
+
+def _only_side(source: Any, role: str, side: str | None) -> str:
+    side = said_side(source, role) or side
     if side is None:
         raise DataError(
             f"{role} {_name(source)}: which hemisphere it is of is written neither in its name "
-            "(hemi-L, lh., .L.) nor inside; say {'left': …} or {'right': …}"
+            "(hemi-L, lh., .L.) nor inside; say {'left': …} or {'right': …}, "
+            "in a command --hemisphere left or right"
         )
     return side
 
@@ -136,7 +156,7 @@ def _name(source: Any) -> str:
     return str(source) if isinstance(source, str | os.PathLike) else type(source).__name__
 
 
-def open_meshes(given: Any) -> dict[str, Mesh]:
+def open_meshes(given: Any, side: str | None = None) -> dict[str, Mesh]:
     """Read the surfaces of the hemispheres.
 
     Parameters
@@ -144,6 +164,8 @@ def open_meshes(given: Any) -> dict[str, Mesh]:
     given : as for :func:`by_side`, or None
         ``.surf.gii`` files, nibabel images of them, or objects with ``coordinates`` and ``faces``
         such as nilearn's meshes. ``(coordinates, faces)`` of arrays for one in a dict.
+    side : {"left", "right"}, optional
+        Of one that says nowhere which it is of.
 
     Returns
     -------
@@ -152,7 +174,7 @@ def open_meshes(given: Any) -> dict[str, Mesh]:
     """
     if given is None:
         return {}
-    return {side: open_mesh(one) for side, one in by_side(given, "mesh").items()}
+    return {side: open_mesh(one) for side, one in by_side(given, "mesh", side).items()}
 
 
 def open_mesh(source: Any) -> Mesh:
@@ -175,5 +197,5 @@ def mesh_files(given: Any) -> list[tuple[str, Path]]:
     """Return the files among what was given, for the record."""
     if given is None:
         return []
-    found = by_side(given, "mesh").values()
+    found = by_side(given, "mesh", SIDES[0]).values()  # whichever it is
     return [("mesh", Path(one)) for one in found if isinstance(one, str | os.PathLike)]

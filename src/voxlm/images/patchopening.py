@@ -20,7 +20,7 @@ from voxlm.errors import DataError
 from voxlm.images.cifti import CiftiFile, is_cifti, open_cifti, parts_of
 from voxlm.images.gifti import GiftiFile, gifti_rows, is_gifti, open_gifti
 from voxlm.images.grayordinates import Grayordinates
-from voxlm.images.meshes import SIDES, Mesh, by_side, open_meshes
+from voxlm.images.meshes import SIDES, Mesh, by_side, mesh_side, open_meshes
 from voxlm.images.parts import Sheet, only_parts
 from voxlm.images.surface import Surface
 
@@ -94,6 +94,13 @@ class OpenedPatches:
         if filled:
             yield start, rows[:filled]
 
+    @property
+    def only_side(self) -> str | None:
+        """The hemisphere, where there is one alone."""
+        sheets = self.space.parts
+        alone = isinstance(self.space, Surface) and len(sheets) == 1
+        return sheets[0].name if alone else None  # type: ignore[union-attr]
+
     def row(self) -> Floats:
         """Read a single map, shape ``(G,)``."""
         with closing(self.blocks(1)) as found:
@@ -126,7 +133,9 @@ def is_surface_image(thing: object) -> bool:
     return hasattr(thing, "mesh") and hasattr(getattr(thing, "data", None), "parts")
 
 
-def open_patches(source: Any, role: str, mesh: Any = None) -> OpenedPatches:
+def open_patches(
+    source: Any, role: str, mesh: Any = None, side: str | None = None
+) -> OpenedPatches:
     """Open data on a surface or on grayordinates.
 
     Parameters
@@ -137,6 +146,8 @@ def open_patches(source: Any, role: str, mesh: Any = None) -> OpenedPatches:
         What it is for, in messages.
     mesh : as for :func:`voxlm.images.meshes.open_meshes`
         The surfaces; a ``SurfaceImage`` brings its own.
+    side : {"left", "right"}, optional
+        Of a single file that does not say; left out, that of a single mesh.
 
     Raises
     ------
@@ -149,15 +160,17 @@ def open_patches(source: Any, role: str, mesh: Any = None) -> OpenedPatches:
         space = Grayordinates(parts, np.ones(file.n_places, dtype=np.bool_), file.models)
         return OpenedPatches(file.name, (file,), space)
     template = source if is_surface_image(source) else None
-    meshes = open_meshes(source.mesh if template is not None and mesh is None else mesh)
+    mesh = source.mesh if template is not None and mesh is None else mesh
+    given = by_side(source.data if template is not None else source, role, side or mesh_side(mesh))
+    meshes = open_meshes(mesh, next(iter(given)) if len(given) == 1 else None)
     files = {}
-    for side, one in by_side(source.data if template is not None else source, role).items():
+    for part, one in given.items():
         if template is None:
             _check_gifti(one, role)
-            files[side] = open_gifti(one, role, side)
+            files[part] = open_gifti(one, role, part)
         else:
             rows = np.atleast_2d(np.asarray(one).T)
-            files[side] = GiftiFile(f"SurfaceImage, {side}", len(rows), rows.shape[1], rows=rows)
+            files[part] = GiftiFile(f"SurfaceImage, {part}", len(rows), rows.shape[1], rows=rows)
     _check_pair(files, role)
     sheets = tuple(_sheet(side, file, meshes.pop(side, None)) for side, file in files.items())
     if meshes:
@@ -205,7 +218,7 @@ def open_patch_mask(mask: Any, data: OpenedPatches) -> OpenedPatches:
             f"mask {kind} is no map of {data.space.unit}; data of {data.space.kind} need a mask of "
             "the same kind: a pair of .gii files, or a .dscalar.nii"
         )
-    opened = open_patches(mask, "mask")
+    opened = open_patches(mask, "mask", side=data.only_side)
     if opened.n_scans != 1:
         raise DataError(f"mask {opened.name} has {opened.n_scans} maps; a mask is one")
     why = data.space.differs(opened.space)

@@ -42,6 +42,23 @@ def one_of(space: Space) -> str:
     return SINGULAR.get(counted(space), counted(space).removesuffix("s"))
 
 
+AREAS = {"mm2": "mm²", "mm3": "mm³", "size": ""}
+
+
+def measured(space: Space) -> str:
+    """Return what a cluster's extent is counted in; empty for sizes of the user's own.
+
+    Examples
+    --------
+    >>> measured(Table(3))
+    'voxels'
+    """
+    if space.sizes is None:
+        return counted(space)
+    _, *named = space.extents([0], [1], [1.0])
+    return " or ".join(AREAS[name] for name in named)
+
+
 @runtime_checkable
 class Space(Protocol):
     """What every space can do; V is the number of its voxels."""

@@ -175,8 +175,8 @@ class AllResolution:
     def __str__(self) -> str:
         whole = self.discoveries(np.ones(len(self.p), dtype=np.bool_))
         return (
-            f"at least {whole} of {int(np.sum(~np.isnan(self.p)))} voxels are truly active, with "
-            f"confidence {1 - self.alpha:g} ({self.method})"
+            f"at least {whole:,} of {int(np.sum(~np.isnan(self.p))):,} null hypotheses are false, "
+            f"with confidence {1 - self.alpha:g} ({self.method})"
         )
 
 

@@ -174,7 +174,7 @@ def _tests(p: Array) -> Bools:
         raise VoxlmError(f"p-values have one axis, voxels (V,); got shape {p.shape}")
     tested = ~np.isnan(p)
     if not tested.any():
-        raise VoxlmError("every voxel is NaN: there is no test to correct")
+        raise VoxlmError("every p is NaN: there is no test to correct")
     if (p[tested] < 0).any() or (p[tested] > 1).any():
         worst = p[tested][np.argmax(np.abs(p[tested] - 0.5))]
         raise VoxlmError(
@@ -265,11 +265,13 @@ def p_of(evidence: StatMap, two_sided: bool = True) -> Array:
 
 def _words(cut: float, threshold: float | Array, statistic: str, two_sided: bool) -> str:
     if cut == 0.0:
-        return "no voxel reaches the threshold"
+        return "nothing reaches the threshold"
     if statistic == "p":
         return f"p <= {cut:.6g}"
     values = np.atleast_1d(threshold)
     low, high = np.nanmin(values), np.nanmax(values)
-    shown = f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f} by voxel"
+    shown = (
+        f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}, as degrees of freedom differ"
+    )
     name = f"|{statistic}|" if two_sided and statistic != "F" else statistic
     return f"{name} >= {shown}, p <= {cut:.4g}"

@@ -99,8 +99,21 @@ class PermutationTest:
             )
         return near[0]
 
-    def decide(self, method: str, alpha: float = 0.05, forming: float | None = None) -> Decision:
+    def decide(
+        self, method: str, alpha: float = 0.05, forming: float | None = None, unit: str = ""
+    ) -> Decision:
         """Decide which voxels are significant at a family-wise level.
+
+        Parameters
+        ----------
+        method : str
+            One of those measured.
+        alpha : float
+            The level.
+        forming : float, optional
+            Which of several cluster-forming thresholds.
+        unit : str
+            What extents are counted in, in words.
 
         Raises
         ------
@@ -115,7 +128,7 @@ class PermutationTest:
             significant = found.p <= alpha
         tested = ~np.isnan(found.p)
         statistic: Literal["t", "F"] = "t" if self.kind in ("t", "v") else "F"
-        words = self._words(found, alpha, statistic)
+        words = self._words(found, alpha, statistic, unit)
         in_units = found.forming if method in TREE_METHODS[:2] else found.threshold(alpha)
         if method == "tfce":
             in_units = float("nan")
@@ -126,13 +139,14 @@ class PermutationTest:
             found.p, significant, method, alpha, int(tested.sum()), cut, in_units, statistic, words
         )
 
-    def _words(self, found: Measure, alpha: float, statistic: str) -> str:
+    def _words(self, found: Measure, alpha: float, statistic: str, unit: str) -> str:
         limit = found.threshold(alpha)
+        extent = f"{limit:g} {unit}".rstrip()
         size = f"|{self.kind}|" if self.two_sided and statistic == "t" else self.kind
         said = {
             "maxt": f"{size} > {limit:.4f}",
             "maxt_step": "step-down p",
-            "cluster_extent": f"clusters of {size} > {found.forming:.4f}, extent > {limit:g}",
+            "cluster_extent": f"clusters of {size} > {found.forming:.4f}, extent > {extent}",
             "cluster_mass": f"clusters of {size} > {found.forming:.4f}, mass > {limit:.4g}",
             "tfce": f"TFCE > {limit:.4g}",
         }[found.method]
