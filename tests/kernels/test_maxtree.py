@@ -19,6 +19,8 @@ RANK = {6: 1, 18: 2, 26: 3}
 RTOL = 1e-12
 # float32 maps keep seven digits; heights are cubed.
 SINGLE_RTOL = 1e-6
+# The package tfce computes in single precision.
+PEER_RTOL = 1e-5
 # What the second order of the step adds at 125 steps.
 FIRST_ORDER = 0.05
 
@@ -218,3 +220,13 @@ def test_edges_that_stand_twice_count_once():
     values = np.array([3.0, 1.0, 2.0, -1.0, -4.0])
     np.testing.assert_array_equal(tfce(values, twice), tfce(values, graph))
     assert twice.nnz == 2 * graph.nnz
+
+
+@pytest.mark.parametrize("connectivity", [6, 18, 26])
+def test_the_other_exact_implementation(connectivity):
+    peer = pytest.importorskip("tfce", reason="has no wheel for every Python")
+    volume = smooth((14, 12, 10), seed=9)
+    graph = volume_graph(volume.shape, np.arange(volume.size), connectivity)
+    for E in (0.5, 1.0):
+        theirs = peer.tfce(volume, connectivity=connectivity, E=E)
+        np.testing.assert_allclose(tfce(volume.ravel(), graph, E=E), theirs.ravel(), PEER_RTOL)
