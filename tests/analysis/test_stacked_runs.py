@@ -8,6 +8,7 @@ import statsmodels.api as sm
 from scipy.linalg import block_diag
 
 import voxlm as vx
+from voxlm.errors import DataError
 
 V = 5
 LENGTHS = (80, 100, 60)
@@ -137,3 +138,26 @@ def test_images_stack_as_arrays_do(runs, tmp_path):
     assert "3 runs stacked" in ours.run.name
     ours.save(tmp_path / "out", ["face - house"])
     assert (tmp_path / "out" / "provenance.json").exists()
+
+
+def test_one_run_stacked_is_in_the_units_of_that_run():
+    """A constant voxel is no part of the grand mean, and centred data are refused alike."""
+    run = one_run(1, LENGTHS[0], scaling="grand_mean")
+    data = run.scans.array.copy()
+    data[:, 0] = 5.0
+    alone, stacked = (
+        vx.lm("y ~ face + house", vx.Run(data, run.events, tr=2.0, scaling="grand_mean")),
+        vx.lm(
+            "y ~ face + house",
+            [vx.Run(data, run.events, tr=2.0, scaling="grand_mean") for _ in range(2)],
+            stack=True,
+        ),
+    )
+    np.testing.assert_allclose(stacked.params[:2], alone.params[:2], rtol=EXACT)
+    for scaling in ("grand_mean", "percent"):
+        centred = vx.Run(data - data.mean(axis=0) - 1, run.events, tr=2.0, scaling=scaling)
+        for given in (centred, [centred, centred]):
+            with pytest.raises(DataError, match="look centred already"):
+                vx.lm(
+                    "y ~ face + house", given, **({"stack": True} if given is not centred else {})
+                )

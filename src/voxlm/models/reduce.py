@@ -108,13 +108,8 @@ def _scaling(
     if scaling is None:
         return np.zeros_like(mean), np.where(fitted, 1.0, np.nan), 0.0
     if scaling == "percent":
-        _check_percent(status)
+        check_percent(status == MEAN_NOT_POSITIVE, fitted)
     base = np.where(fitted, base_of(mean, status, scaling), np.nan)
-    if scaling == "grand_mean" and fitted.any() and base[fitted][0] <= 0:
-        raise DataError(
-            f"scaling='grand_mean' needs a positive mean, but the mean over all voxels is "
-            f"{base[fitted][0]:.4g}; these data look centred already: pass scaling=None"
-        )
     return np.where(fitted, base, 0.0), 100.0 / base, -100.0
 
 
@@ -132,19 +127,30 @@ def base_of(mean: Floats, status: NDArray[np.int8], scaling: Scaling) -> Floats:
     """
     if scaling == "percent":
         return mean
-    floored = scaling == "grand_mean_floored"
-    usable = mean[status != NOT_FINITE if floored else status == FITTED]
-    grand = np.full_like(mean, usable.mean() if usable.size else np.nan)
     if scaling == "grand_mean":
-        return grand
-    return np.maximum(grand if floored else mean, 1.0)
+        return np.full_like(mean, grand_mean(mean[status == FITTED]))
+    usable = mean[status != NOT_FINITE]
+    grand = np.full_like(mean, usable.mean() if usable.size else np.nan)
+    return np.maximum(grand if scaling == "grand_mean_floored" else mean, 1.0)
 
 
-def _check_percent(status: NDArray[np.int8]) -> None:
-    bad = int((status == MEAN_NOT_POSITIVE).sum())
-    if bad > 0.1 * max(1, int(np.isin(status, (FITTED, MEAN_NOT_POSITIVE)).sum())):
+def grand_mean(means: Floats) -> float:
+    """Return the mean over the voxels that vary; NaN without any."""
+    found = float(means.mean()) if means.size else np.nan
+    if found <= 0:
         raise DataError(
-            f"scaling='percent' divides by each voxel's mean, but {bad:,} of {status.size:,} "
+            f"scaling='grand_mean' needs a positive mean, but the mean over all voxels is "
+            f"{found:.4g}; these data look centred already: pass scaling=None"
+        )
+    return found
+
+
+def check_percent(bad: NDArray[np.bool_], good: NDArray[np.bool_]) -> None:
+    """Require that among the voxels that vary few have a mean that is not positive."""
+    count = int(bad.sum())
+    if count > 0.1 * max(1, count + int(good.sum())):
+        raise DataError(
+            f"scaling='percent' divides by each voxel's mean, but {count:,} of {bad.size:,} "
             f"voxels have a mean that is not positive; these data look centred already: "
             f"pass scaling=None"
         )

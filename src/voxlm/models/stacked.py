@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.kernels.lagged import Ints, cut_segments
-from voxlm.models.reduce import Scaling, retained
+from voxlm.models.reduce import Scaling, check_percent, grand_mean, retained
 from voxlm.models.source import Scans
 
 Floats = NDArray[np.float64]
@@ -128,10 +128,16 @@ def stack_scans(
 def _units(scans: Scans, kept: Bools, scaling: Scaling) -> tuple[Floats, float]:
     if scaling is None:
         return np.ones(scans.n_voxels), 0.0
-    total = np.zeros(scans.n_voxels)
+    total, first = np.zeros(scans.n_voxels), None
+    varies = np.zeros(scans.n_voxels, dtype=np.bool_)
     for block in retained(scans, kept):
+        first = block[0].copy() if first is None and len(block) else first
         total += block.sum(axis=0, dtype=np.float64)
+        varies |= np.any(block != first, axis=0)
     mean = total / kept.sum()
+    varies &= np.isfinite(mean)
     if scaling == "grand_mean":
-        mean = np.full_like(mean, mean[np.isfinite(mean) & (mean != 0)].mean())
+        mean = np.full_like(mean, grand_mean(mean[varies]))
+    else:
+        check_percent(varies & (mean <= 0), varies & (mean > 0))
     return 100.0 / np.where(mean > 0, mean, np.nan), -100.0
