@@ -149,6 +149,19 @@ def test_weights(maps):
         np.testing.assert_allclose(con.F[voxel], expected.fvalue, rtol=EXACT)
 
 
+def test_weights_are_numbers_or_their_column(maps):
+    weights = np.random.default_rng(1).uniform(0.5, 3, 36)
+    named = vx.Maps(maps.table.assign(weight=weights), data=maps.values)
+    by_name = vx.lm("effect ~ age", named, weights="weight")
+    by_number = vx.lm("effect ~ age", named, weights=weights)
+    np.testing.assert_array_equal(by_name.bse, by_number.bse)
+    with pytest.raises(vx.DataError, match=r"weights='wieght' is not a column.*'weight'"):
+        vx.lm("effect ~ age", named, weights="wieght")
+    for wrong in ("sex", -weights, weights[1:]):
+        with pytest.raises(vx.DataError, match="36 positive numbers, one a map, or their column"):
+            vx.lm("effect ~ age", named, weights=wrong)
+
+
 def test_two_samples_by_huber_and_bisquare(maps):
     for norm, other in (("huber", "HuberT"), ("bisquare", "TukeyBiweight")):
         con = vx.lm("effect ~ sex + age", maps, robust=norm).contrast("sex[T.m]")

@@ -1,5 +1,7 @@
 """Permutations leave the covariance of every random term as it is, or they are refused."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,6 +121,22 @@ def test_crossed_subjects_of_equal_items_change_places():
     other = contrast("~ arm + (1 | subject) + (1 | item)", "arm[T.b]", turned)
     with pytest.raises(vx.DesignError, match=r"groups whole.*\(1 \| item\)"):
         other.correct("maxt", blocks="subject", n_perm=100)
+
+
+def test_all_exchanges_of_crossed_subjects_by_brute_force():
+    formula, n = "~ arm + (1 | subject) + (1 | item)", 6
+    table = rows(n, arm=np.repeat(list("ab"), n // 2 * VISITS))
+    con = contrast(formula, "arm[T.b]", table)
+    verdict = con.correct("maxt", alpha=0.2, blocks="subject")
+    centred = con.resampling.maps.values - con.resampling.maps.values.mean(axis=0)
+    largest = []
+    for chosen in combinations(range(n), n // 2):
+        order = [*(s for s in range(n) if s not in chosen), *chosen]
+        moved = centred.reshape(n, VISITS, -1)[order].reshape(centred.shape)
+        t = vx.lmer(formula, vx.Maps(table, data=moved)).contrast("arm[T.b]").t
+        largest.append(np.abs(t).max())
+    expected = [np.mean(np.array(largest) >= np.abs(t) * (1 - 1e-6)) for t in con.t]
+    np.testing.assert_allclose(verdict.p, expected)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -20,7 +20,7 @@ from voxlm.analysis.groupfit import GroupFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
 from voxlm.design.events import rows_text
-from voxlm.errors import DataError, DesignError
+from voxlm.errors import DataError, DesignError, did_you_mean
 from voxlm.models.grouplinear import (
     COV_TYPES,
     LinearBasis,
@@ -39,7 +39,7 @@ def lm_maps(
     formula: str,
     maps: Maps,
     *,
-    weights: ArrayLike | None = None,
+    weights: ArrayLike | str | None = None,
     cov_type: str = "nonrobust",
     cluster: str | None = None,
     variance_groups: str | None = None,
@@ -54,8 +54,8 @@ def lm_maps(
         for being estimable.
     maps : Maps
         One row a map.
-    weights : array_like, shape (N,), optional
-        Positive weights of the maps.
+    weights : array_like of shape (N,), or str, optional
+        Positive weights of the maps, or their column.
     cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3"}
         What is assumed of the errors.
     cluster : str, optional
@@ -81,7 +81,7 @@ def lm_maps(
     warn_of_labels(design, depth=4)
     forbid_random(design, "lm")
     cov_type, groups, levels = _errors(maps.table, cov_type, cluster, variance_groups)
-    known = _weights(weights, maps.n_maps)
+    known = _weights(weights, maps.table)
     if robust is not None:
         if known is not None or cov_type != "nonrobust":
             raise DataError("robust= goes with neither weights nor another covariance")
@@ -140,10 +140,19 @@ def _all_residuals(basis: LinearBasis, cov_type: str, pattern: Pattern) -> bool:
     return not exact.size
 
 
-def _weights(weights: ArrayLike | None, n_maps: int) -> Floats | None:
+def _weights(weights: ArrayLike | str | None, table: pd.DataFrame) -> Floats | None:
     if weights is None:
         return None
-    known = np.asarray(weights, dtype=np.float64)
-    if known.shape != (n_maps,) or not (np.isfinite(known) & (known > 0)).all():
-        raise DataError(f"weights are {n_maps} positive numbers, one a map; got {weights!r}")
-    return known
+    if isinstance(weights, str) and weights not in table:
+        known = did_you_mean(weights, [str(name) for name in table.columns])
+        raise DataError(f"weights={weights!r} is not a column of the table; {known}")
+    wanted = f"weights are {len(table)} positive numbers, one a map, or their column"
+    try:
+        values = np.asarray(
+            table[weights] if isinstance(weights, str) else weights, dtype=np.float64
+        )
+    except (TypeError, ValueError):
+        raise DataError(f"{wanted}; got {weights!r}") from None
+    if values.shape != (len(table),) or not (np.isfinite(values) & (values > 0)).all():
+        raise DataError(f"{wanted}; got {weights!r}")
+    return values
