@@ -205,6 +205,17 @@ def test_nothing_to_permute_is_said():
     assert np.isnan(found["t"].get_fdata()[mask_image().get_fdata() > 0]).all()
 
 
+@pytest.mark.parametrize("tfce", [False, True])
+def test_maps_that_all_agree_are_no_test(tfce):
+    with pytest.warns(VoxlmWarning, match="no voxel can be tested.*so there are no statistics"):
+        found = non_parametric_inference(
+            [group_maps(1)[0]] * 5, design_matrix=pd.DataFrame({"intercept": np.ones(5)}),
+            mask=mask_image(), n_perm=10, tfce=tfce,
+        )  # fmt: skip
+    for one in found.values() if tfce else [found]:
+        assert np.isnan(one.get_fdata()[mask_image().get_fdata() > 0]).all()
+
+
 def test_verbose_says_how_long_it_took(capsys):
     FirstLevelModel(t_r=TR, mask_img=mask_image(), verbose=1).fit(image(0), events(0))
     assert re.search(r"Computation of 1 runs done in [0-9.]+ seconds", capsys.readouterr().out)

@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 
 import nilearn.glm
+import pandas as pd
 import pytest
 from nilearn_study import TR, events, image, mask_image
 
@@ -78,6 +79,9 @@ def test_private_names_that_take_models_take_ours():
         ours._check_second_level_input(models, None)
     with pytest.raises(DataError, match="first_level_contrast is mandatory"):
         ours._check_first_level_contrast(models, None)
+    table = pd.DataFrame({"map_name": ["a", "a"], "effects_map_path": [image(0), "nowhere.nii"]})
+    with pytest.raises(DataError, match=r"File not found: 'nowhere\.nii'"):
+        ours._infer_effect_maps(table, "a")
 
 
 def test_the_picture_of_a_model_links_to_where_its_parameters_are_explained():

@@ -43,9 +43,14 @@ def is_volume(thing: object) -> bool:
 
 def opened(image: Any, role: str) -> Opened:
     """Open an image as far as its header."""
+    check_there(image, role)
+    return open_image(image, role)
+
+
+def check_there(image: Any, role: str) -> None:
+    """Require that the file of an image is there, if it is one."""
     if isinstance(image, str | os.PathLike) and not Path(image).expanduser().exists():
         raise DataError(f"File not found: '{os.fspath(image)}' ({role})")
-    return open_image(image, role)
 
 
 def is_masker(thing: object) -> bool:

@@ -3,7 +3,7 @@
 A public name may be imported from nilearn's file as well as from the package around it:
 ``first_level.first_level`` has ``first_level_from_bids``. A private name, such as ``_yule_walker``
 or all of ``_utils``, is nilearn's own object handed over as it is, where nilearn is installed, and
-no name at all where it is not. Nothing of this package uses those. Two are this package's, since
+no name at all where it is not. Nothing of this package uses those. Three are this package's, since
 they take models, and nilearn's know only its own.
 """
 
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from voxlm.glm.second_level.inputs import check_first_level_contrast, check_input
+from voxlm.glm.second_level.inputs import check_first_level_contrast, check_input, maps_of
 
 PUBLIC = (
     "contrasts",
@@ -34,6 +34,7 @@ OWN = {
     "second_level.second_level": {
         "_check_first_level_contrast": check_first_level_contrast,
         "_check_second_level_input": check_input,
+        "_infer_effect_maps": maps_of,
     }
 }
 

@@ -41,6 +41,10 @@ WORDS = {
 }
 
 
+class NothingToTest(DataError):  # noqa: N818
+    """No voxel has values and noise."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PermutationTest:
     """What the permutations of one contrast say.
@@ -300,7 +304,9 @@ def _test(
     """Measure the observed map and every permutation of it."""
     part = reduced.part
     if not reduced.tested.any():
-        raise DataError("no voxel can be tested: each has a value that is not finite, or no noise")
+        raise NothingToTest(
+            "no voxel can be tested: each has a value that is not finite, or no noise"
+        )
     two_sided = plan.two_sided and part.kind == "t"
     measures = measure_all(plan, reduced, arranged, two_sided, graph, weights, progress)
     statistic, mirrored = spread(reduced.statistic, reduced), mirrors(plan, arranged, part)

@@ -17,6 +17,7 @@ from voxlm.glm.masking import (
     check_images,
     check_same_grid,
     check_same_mesh,
+    check_there,
     is_surface,
     is_volume,
     n_scans_of,
@@ -241,6 +242,8 @@ def maps_of(given: Any, first_level_contrast: Any) -> list[Any]:
                 f"first_level_contrast={first_level_contrast!r} is no map_name of the table; "
                 f"there are {known}"
             )
+        for image in rows["effects_map_path"]:
+            check_there(image, "effects_map_path")
         return rows["effects_map_path"].to_list()
     if isinstance(given[0], FirstLevelModel):
         return [m.compute_contrast(first_level_contrast, output_type="effect_size") for m in given]

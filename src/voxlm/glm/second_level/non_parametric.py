@@ -17,7 +17,7 @@ from voxlm.glm.second_level.inputs import maps_of
 from voxlm.glm.second_level.second_level import SecondLevelModel
 from voxlm.glm.thresholding import graph_of
 from voxlm.glm.weights import as_rows
-from voxlm.inference.permutation import PermutationTest, permutation_test
+from voxlm.inference.permutation import NothingToTest, PermutationTest, permutation_test
 from voxlm.inference.plan import Plan
 from voxlm.kernels.rank import rank
 
@@ -110,10 +110,14 @@ def non_parametric_inference(
         scaling="per-map",
     )
     graph = graph_of(masker) if len(methods) > 1 else None
-    if rank(X) < len(X):
-        values = maps(permutation_test(Y, X, weights, plan, graph=graph))
+    if rank(X) == len(X):
+        why = f"{len(X)} maps and {rank(X)} independent columns leave no residual to permute"
+        values = no_maps(why, Y.shape[1], methods)
     else:
-        values = no_maps(X, Y.shape[1], methods)
+        try:
+            values = maps(permutation_test(Y, X, weights, plan, graph=graph))
+        except NothingToTest as nothing:
+            values = no_maps(str(nothing), Y.shape[1], methods)
     images = {name: masker.inverse_transform(one) for name, one in values.items()}
     return images if len(methods) > 1 else images["logp_max_t"]
 
@@ -131,14 +135,9 @@ def design_and_contrast(
     return X, rows
 
 
-def no_maps(X: Floats, n_voxels: int, methods: list[str]) -> dict[str, Floats]:
-    """Return maps without a value, for a design that leaves nothing to permute."""
-    warn(
-        f"{len(X)} maps and {rank(X)} independent columns leave no residual to permute, so "
-        "there are no statistics",
-        VoxlmWarning,
-        stacklevel=3,
-    )
+def no_maps(why: str, n_voxels: int, methods: list[str]) -> dict[str, Floats]:
+    """Return maps without a value, saying why."""
+    warn(f"{why}, so there are no statistics", VoxlmWarning, stacklevel=3)
     names = [name for method in methods for name in NAMES[method]]
     return {name: np.full(n_voxels, np.nan) for name in names}
 
