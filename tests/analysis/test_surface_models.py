@@ -85,7 +85,7 @@ def test_subjects_and_their_group_are_what_the_verbs_give(made, tmp_path, space,
         page = vx.report_saved(folder, tmp_path / "r.html", correct="none", mesh=surfaces)
         said = page.read_text(encoding="utf-8")
         assert ("vertices" if space == "fsaverage5" else "grayordinates") + " significant" in said
-        assert ("lateral view" in said) == meshed
+        assert ("on the surface" in said) == meshed
     listed = pd.read_csv(out / "group" / "maps.tsv", sep="\t")
     runs = vx.bids.runs(made, space=space)
     fits = [vx.lm(MODEL["formula"], runs[f"sub-{k:02d}"][0]) for k in range(1, 5)]
@@ -122,6 +122,6 @@ def test_pages_draw_what_has_a_place_and_say_what_has_none(made, tmp_path, space
         said = page.read_text(encoding="utf-8")
         assert f"{unit} significant" in said
         assert re.search(r"\bvoxels significant|\d voxels\b", said) is None
-        assert ("lateral view" in said) == meshed
+        assert ("on the surface" in said) == meshed
         assert ("The cortex is not drawn" in said) != meshed
         assert ("in axial slices" in said) == (space == "fsLR")

@@ -265,7 +265,8 @@ def test_a_surface_is_drawn(folder: Path, table: pd.DataFrame, mesh: dict[str, A
     pytest.importorskip("nilearn")
     con = vx.lm("~ 1", on_surface(folder, table, mesh=mesh)).contrast("Intercept")
     figure = vx.plot.surface(con.correct("none"))
-    titles = [place.get_title() for place in figure.axes if place.name == "3d"]
-    assert titles == ["left hemisphere", "right hemisphere"]
+    titles = [place.get_title() for place in figure.axes if place.get_title()]
+    sides = ["left lateral", "right lateral", "dorsal", "left medial", "right medial", "ventral"]
+    assert titles == sides
     with pytest.raises(vx.DataError, match="surface, mesh=, was not given"):
         vx.plot.surface(vx.lm("~ 1", on_surface(folder, table)).contrast("Intercept"))

@@ -217,7 +217,7 @@ def surface(
     *,
     name: str = "z",
     hemi: Literal["left", "right", "both"] = "both",
-    view: str = "lateral",
+    view: str | Sequence[str] = ("lateral", "medial", "dorsal", "ventral"),
     threshold: float | None = None,
     title: str | None = None,
     ax: Any = None,
@@ -229,9 +229,9 @@ def surface(
     map : Contrast, Verdict, nibabel image in MNI space, or nilearn SurfaceImage
         A volume is sampled on the fsaverage5 surface.
     name, threshold, title, ax
-        As for :func:`stat_map`; ``ax`` holds one hemisphere.
+        As for :func:`stat_map`; ``ax`` holds the first view of one hemisphere.
     hemi : {"left", "right", "both"}
-    view : str
+    view : str or sequence of str
         ``"lateral"``, ``"medial"``, ``"dorsal"``, ``"ventral"``, ``"anterior"``, ``"posterior"``.
 
     Returns

@@ -94,6 +94,67 @@ def vertex_areas(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
     return np.asarray(np.bincount(of.ravel(), share, minlength=N), dtype=np.float64)
 
 
+def vertex_normals(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
+    """Return unit normals of the vertices, the mean of their triangles' by area, shape ``(N, 3)``.
+
+    Parameters
+    ----------
+    coordinates : array_like, shape (N, 3)
+        Places of the vertices.
+    faces : array_like of int, shape (F, 3)
+        Vertices of each triangle. Normals point to where their corners run anticlockwise; a vertex
+        without a triangle has none: zeros.
+
+    Examples
+    --------
+    >>> vertex_normals([[0, 0, 0], [3, 0, 0], [0, 4, 0]], [[0, 1, 2]])[0]
+    array([0., 0., 1.])
+    """
+    at, of = np.asarray(coordinates, dtype=np.float64), np.asarray(faces, dtype=np.int64)
+    across = np.cross(at[of[:, 1]] - at[of[:, 0]], at[of[:, 2]] - at[of[:, 0]])
+    total = np.stack(
+        [np.bincount(of.ravel(), np.repeat(across[:, k], 3), minlength=len(at)) for k in range(3)],
+        axis=1,
+    )
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
+
+
+def folding(coordinates: ArrayLike, faces: ArrayLike, fwhm: float = 8.0) -> Floats:
+    """Return how deep each vertex lies below the smoothed surface, in millimetres, shape ``(N,)``.
+
+    Parameters
+    ----------
+    coordinates : array_like, shape (N, 3)
+        Places of the vertices in millimetres.
+    faces : array_like of int, shape (F, 3)
+        Vertices of each triangle, of a closed surface; of an open one the sign means nothing.
+    fwhm : float
+        Width of the smoothing in millimetres.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        Positive in furrows, negative on ridges.
+
+    Examples
+    --------
+    >>> octahedron = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
+    >>> faces = [[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4]]
+    >>> faces += [[2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]]
+    >>> bool((folding(octahedron, faces, 2.0) < 0).all())
+    True
+    """
+    at, of = np.asarray(coordinates, dtype=np.float64), np.asarray(faces, dtype=np.int64)
+    average = neighbour_average(of, len(at))
+    smooth = at
+    for _ in range(max(1, steps_of_fwhm(fwhm, float(vertex_areas(at, of).mean())))):
+        smooth = average @ smooth
+    a, b, c = (at[of[:, k]] - at.mean(axis=0) for k in range(3))
+    outward = np.sign(np.sum(a * np.cross(b, c))) or 1.0
+    return np.asarray(outward * np.sum((smooth - at) * vertex_normals(at, of), axis=1))
+
+
 def mesh_stiffness(
     coordinates: ArrayLike, faces: ArrayLike, inside: NDArray[np.bool_]
 ) -> tuple[scipy.sparse.csr_array, Floats]:

@@ -3,8 +3,6 @@ from .brain_plots import plot_stat_map as plot_stat_map
 from .brain_views import in_mni as in_mni
 from .brain_views import plot_glass as plot_glass
 from .brain_views import plot_ortho as plot_ortho
-from .brain_views import plot_surface as plot_surface
-from .brain_views import surface_image as surface_image
 from .brain_views import viewer as viewer
 from .canvas import save_picture as save_picture
 from .column_plots import plot_columns as plot_columns
@@ -32,6 +30,8 @@ from .residual_plots import plot_histogram as plot_histogram
 from .residual_plots import plot_motion as plot_motion
 from .residual_plots import plot_qq as plot_qq
 from .residual_plots import plot_scans as plot_scans
+from .surface_views import plot_surface as plot_surface
+from .surface_views import surface_image as surface_image
 from .task_plots import plot_contrast as plot_contrast
 from .task_plots import plot_events as plot_events
 from .task_plots import plot_hrf as plot_hrf

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxlm.errors import VoxlmError
 
@@ -21,6 +25,22 @@ DPI = 150
 COLOURS = ("#2e6f95", "#d1495b", "#3d9970", "#8a6fb0", "#e6a23c", "#5c5c5c")
 
 
+class Band(Protocol):
+    """A fitted line with its confidence band, arrays of one length."""
+
+    @property
+    def fitted(self) -> NDArray[np.float64]:
+        """The fit."""
+
+    @property
+    def low(self) -> NDArray[np.float64]:
+        """Lower bound of the fit."""
+
+    @property
+    def high(self) -> NDArray[np.float64]:
+        """Upper bound of the fit."""
+
+
 def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
     """Return an empty figure, sizes in inches; ``arranged`` keeps labels from overlapping."""
     return Figure(figsize=(width, height), layout="constrained" if arranged else None)
@@ -29,6 +49,15 @@ def new_figure(width: float, height: float, *, arranged: bool = True) -> Figure:
 def axes_or_new(ax: Axes | None, width: float, height: float) -> Axes:
     """Return ``ax``, or the axes of a new figure of that size in inches."""
     return new_figure(width, height).add_subplot() if ax is None else ax
+
+
+def legend_above(ax: Axes, columns: int = 3) -> None:
+    """Put the legend above what is drawn, in so many columns, where it covers nothing."""
+    labels = ax.get_legend_handles_labels()[1]
+    rows = -(-len(labels) // columns)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + (0.04 + 0.1 * rows) * (high - low))
+    ax.legend(frameon=False, fontsize=8, loc="upper right", ncols=min(columns, len(labels)))
 
 
 def owner(ax: Axes) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from voxlm.report.canvas import COLOURS, axes_or_new, owner
+from voxlm.report.canvas import COLOURS, axes_or_new, legend_above, owner
 
 #: Letters a line of the title.
 LETTERS = 90
@@ -65,5 +65,5 @@ def plot_columns(
         place.axhline(height, color=COLOURS[1], linewidth=1, linestyle="--")
     place.set(xlabel="column", ylabel=label)
     place.set_title("\n".join(textwrap.wrap(title, LETTERS)), fontsize=10, loc="left")
-    place.legend(loc="best", fontsize=8, frameon=False)
+    legend_above(place)
     return owner(place) if ax is None else place

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from voxlm.report.canvas import COLOURS, axes_or_new, new_figure
+from voxlm.report.canvas import COLOURS, Band, axes_or_new, legend_above, new_figure
 
 Floats = NDArray[np.float64]
 
@@ -39,8 +39,8 @@ class Average(Protocol):
         """Events averaged."""
 
 
-class Course(Protocol):
-    """What is drawn of a voxel; n retained scans."""
+class Course(Band, Protocol):
+    """What is drawn of a voxel: data, fit and its band, at n retained scans."""
 
     @property
     def times(self) -> Floats:
@@ -49,18 +49,6 @@ class Course(Protocol):
     @property
     def data(self) -> Floats:
         """What was fitted."""
-
-    @property
-    def fitted(self) -> Floats:
-        """The fit."""
-
-    @property
-    def low(self) -> Floats:
-        """Lower bound of the fit."""
-
-    @property
-    def high(self) -> Floats:
-        """Upper bound of the fit."""
 
     @property
     def averages(self) -> Mapping[str, Average]:
@@ -128,9 +116,7 @@ def plot_course(course: Course, ax: Axes | None = None) -> Axes:
     ax.set_xlim(float(times.min()), float(times.max()))
     ax.set_title(course.title, fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8, loc="upper right", ncols=3)
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.14 * (high - low))  # room for the legend
+    legend_above(ax)
     return ax
 
 
@@ -162,5 +148,5 @@ def plot_average(course: Course, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(f"{course.unit}, nuisance removed")
     ax.set_title("mean ± s.e., line: fit", fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    legend_above(ax, 2)
     return ax

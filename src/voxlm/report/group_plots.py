@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from voxlm.report.canvas import COLOURS, axes_or_new
+from voxlm.report.canvas import COLOURS, Band, axes_or_new, legend_above
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,8 +20,8 @@ MOST_NAMED = 40
 NOTABLE = 0.05
 
 
-class Line(Protocol):
-    """A fitted line with its band, each shape (m,)."""
+class Line(Band, Protocol):
+    """A fitted line with its band at m places."""
 
     @property
     def label(self) -> str:
@@ -30,18 +30,6 @@ class Line(Protocol):
     @property
     def x(self) -> Floats:
         """Places."""
-
-    @property
-    def fitted(self) -> Floats:
-        """The fit."""
-
-    @property
-    def low(self) -> Floats:
-        """Lower bound."""
-
-    @property
-    def high(self) -> Floats:
-        """Upper bound."""
 
 
 class Effects(Protocol):
@@ -121,7 +109,7 @@ def plot_effects(effects: Effects, ax: Axes | None = None) -> Axes:
     ax.set_title(effects.title, fontsize=9, wrap=True)
     ax.spines[["top", "right"]].set_visible(False)
     if len(effects.lines) > 1:
-        ax.legend(frameon=False, fontsize=8)
+        legend_above(ax)
     return ax
 
 
@@ -172,8 +160,9 @@ def plot_influence(
     ax.plot(places, known, "o", color=COLOURS[0], markersize=4)
     if mark is not None:
         ax.axhline(mark, color=COLOURS[1], linewidth=0.9, linestyle="--", label=f"{mark:.2g}")
-        ax.legend(frameon=False, fontsize=8)
     ax.set_ylim(bottom=0.0)
+    if mark is not None:
+        legend_above(ax)
     ax.set_ylabel(label)
     _name(ax, places, names)
     return ax

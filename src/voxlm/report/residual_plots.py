@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from voxlm.errors import DataError
-from voxlm.report.canvas import COLOURS, axes_or_new
+from voxlm.report.canvas import COLOURS, axes_or_new, legend_above
 
 Floats = NDArray[np.float64]
 
@@ -74,11 +74,12 @@ def _thinned(n: int) -> NDArray[np.int64]:
 def plot_histogram(
     values: Floats,
     label: str,
+    unit: str = "voxels",
     *,
     marks: dict[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how a map's values are spread over voxels.
+    """Draw how a map's values are spread.
 
     Parameters
     ----------
@@ -86,6 +87,8 @@ def plot_histogram(
         NaN are left out.
     label : str
         Of the axis of values.
+    unit : str
+        What is counted.
     marks : dict of str to float, optional
         Values to mark by a line.
     ax : Axes, optional
@@ -112,9 +115,9 @@ def plot_histogram(
     for name, at in (marks or {}).items():
         ax.axvline(at, color=COLOURS[1], linewidth=1, linestyle="--", label=name or None)
     ax.set_xlabel(label)
-    ax.set_ylabel("voxels")
+    ax.set_ylabel(unit)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    legend_above(ax)
     return ax
 
 

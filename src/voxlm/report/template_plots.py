@@ -57,7 +57,7 @@ def plot_on_template(
     -------
     Figure, or ``ax``
     """
-    figure = new_figure(11.0, 2.9, arranged=False) if ax is None else owner(ax)
+    figure = new_figure(11.0, 2.1, arranged=False) if ax is None else owner(ax)
     known = new_img_like(image, np.nan_to_num(np.asarray(image.dataobj, dtype=np.float64)))
     plot_stat_map(
         known,

@@ -157,7 +157,7 @@ def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
     if image is not None:
         yield from _volumes(name, verdict, image, background)
     elif not sheets:
-        drawn = report.plot_histogram(contrast.z, "z")
+        drawn = report.plot_histogram(contrast.z, "z", counted(space))
         yield report.picture(drawn, f"Histogram of the z values of {name} over {counted(space)}")
         drawn = report.plot_qq(contrast.z, "z")
         yield report.picture(drawn, f"Quantiles of the z values of {name}")

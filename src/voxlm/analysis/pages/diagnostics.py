@@ -35,7 +35,8 @@ def diagnostic_blocks(fit: Fit, background: Any) -> Iterator[Any]:
     for label, values in shown:
         yield from drawn_maps(space, values, label, background, signed=label != "R²")
     for label, values in shown:
-        yield report.picture(report.plot_histogram(values, label), f"{label} over {counted(space)}")
+        drawn = report.plot_histogram(values, label, counted(space))
+        yield report.picture(drawn, f"{label} over {counted(space)}")
     try:
         found = diagnose(fit)
     except DataError as error:
@@ -78,9 +79,11 @@ def _residuals(fit: Fit, found: Diagnosis) -> Iterator[Any]:
             "The confounds have no framewise displacement and no six motion parameters.", "note"
         )
     marks = {"white noise, ±1.96/√n": 1.96 / np.sqrt(residuals.n), "": -1.96 / np.sqrt(residuals.n)}
-    drawn = report.plot_histogram(lag, f"correlation at lag 1{whitened}", marks=marks)
+    drawn = report.plot_histogram(lag, f"correlation at lag 1{whitened}", unit, marks=marks)
     yield report.picture(drawn, "What is left of the correlation of successive residuals")
-    drawn = report.plot_histogram(residuals.kurtosis, "excess kurtosis", marks={"normal": 0.0})
+    drawn = report.plot_histogram(
+        residuals.kurtosis, "excess kurtosis", unit, marks={"normal": 0.0}
+    )
     yield report.picture(drawn, "Tails of the residuals: 0 for a normal variable")
 
 

@@ -110,7 +110,8 @@ def component_blocks(fit: GroupFit, background: Any) -> Iterator[Any]:
     shown = [(label, values) for label, values in _components(fit) if np.isfinite(values).any()]
     for label, values in shown:
         yield report.picture(
-            report.plot_histogram(values, label), f"{label} over {counted(fit.space)}"
+            report.plot_histogram(values, label, counted(fit.space)),
+            f"{label} over {counted(fit.space)}",
         )
     for label, values in shown:
         yield from drawn_maps(fit.space, values, label, background, signed=False)

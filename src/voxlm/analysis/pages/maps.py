@@ -42,10 +42,8 @@ def on_surface(
     *,
     signed: bool = True,
 ) -> Iterator[Any]:
-    """Yield a map on its surfaces, from outside and from inside."""
-    image = report.surface_image(sheets)
-    for view in ("lateral", "medial"):
-        drawn = report.plot_surface(
-            image, view=view, threshold=threshold, label=label, signed=signed
-        )
-        yield report.picture(drawn, f"{said} on the surface, {view} view", wide=True)
+    """Yield a map on its surfaces, seen from four sides."""
+    drawn = report.plot_surface(
+        report.surface_image(sheets), threshold=threshold, label=label, signed=signed
+    )
+    yield report.picture(drawn, f"{said} on the surface", wide=True)

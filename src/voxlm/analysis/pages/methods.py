@@ -55,7 +55,7 @@ WORKS = {
 }
 PERMUTED = ("maxt", "maxt_step", "cluster_extent", "cluster_mass", "tfce")
 SCALINGS = {
-    "percent": "scaled to percent of each voxel's mean",
+    "percent": "scaled to percent of each {unit}'s mean",
     "grand_mean": "scaled to percent of the grand mean",
     None: "left in the units of the data",
 }
@@ -137,7 +137,8 @@ def _data(fits: Sequence[Fit]) -> Iterator[str]:
         smoothed = (
             f"smoothed with a Gaussian of {_widths(width)} mm full width at half maximum and "
         )
-    yield f"Data were {smoothed}{SCALINGS[first.run.scaling]}."
+    scaled = SCALINGS[first.run.scaling].format(unit=one_of(first.run.space))
+    yield f"Data were {smoothed}{scaled}."
 
 
 def _widths(width: Any) -> str:

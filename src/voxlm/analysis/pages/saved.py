@@ -220,7 +220,7 @@ def _maps(root: Path, mesh: Any) -> Iterator[Any]:
             continue
         found = read_single(file, mask, mesh)
         yield from drawn_maps(found.space, found.values, label, None, signed=name == "rho")
-        drawn = report.plot_histogram(found.values, label)
+        drawn = report.plot_histogram(found.values, label, counted(found.space))
         yield report.picture(drawn, f"{label} over {counted(found.space)}")
 
 
