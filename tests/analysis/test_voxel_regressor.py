@@ -196,7 +196,7 @@ def test_a_series_a_slice_is_refused_where_it_cannot_be(parts, tmp_path):
     formula = 'y ~ face + voxel("three.tsv", slice=True)'
     with pytest.raises(DataError, match="expected 140 scans and 2 slices"):
         vx.lm(formula, vx.Run(**parts))
-    with pytest.raises(DataError, match="which has no slices"):
+    with pytest.raises(DataError, match="columns have no slices"):
         vx.lm(formula, vx.Run(np.random.default_rng(0).random((T, 4)) + 9, parts["events"], tr=2.0))
     table = table[["a", "b"]].astype(object)
     table.loc[7, "b"] = "n/a"

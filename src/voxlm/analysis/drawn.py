@@ -13,7 +13,6 @@ from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
-from voxlm.images.space import counted
 
 
 def design_of(thing: Any) -> Any:
@@ -32,7 +31,7 @@ def map_of(drawn: Any, name: str) -> tuple[Any, str, float | None]:
     if isinstance(drawn, Verdict):
         shown = _flat(drawn.contrast, drawn.values(name), name)
         sizes = np.abs(shown[drawn.significant])
-        unit = counted(drawn.contrast.space)
+        unit = drawn.contrast.space.counted
         words = f"{drawn.contrast.text}: {drawn.n_significant:,} {unit} significant"
         least = float(sizes.min()) if sizes.size else float("inf")
         return on_grid(drawn.contrast.space, shown), words, least

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.images.space import counted
-
 if TYPE_CHECKING:
     from voxlm.analysis.groupfit import GroupFit
     from voxlm.analysis.mixedfit import MixedFit
@@ -34,7 +32,7 @@ def describe_group(fit: GroupFit) -> str:
         between = np.atleast_2d(fit.tau2)
         said = [f"tau²{n}: {_range(t)}" for n, t in zip(names, between, strict=True)]
         lines += ["   ".join([*said, f"I²: {_range(fit.i2)}"]), ""]
-    lines += [f"Fixed effects, medians over {counted(fit.space)}:", *_fixed(fit)]
+    lines += [f"Fixed effects, medians over {fit.space.counted}:", *_fixed(fit)]
     return "\n".join([*lines, *(f"note: {note}" for note in fit.design.notes)])
 
 
@@ -52,7 +50,7 @@ def _how(fit: GroupFit) -> str:
 
 def _voxels(fit: GroupFit) -> str:
     n, fitted = fit.nobs, np.isfinite(fit.params).all(axis=0)
-    said = [f"{fit.maps.n_maps} maps, {fit.n_voxels:,} {counted(fit.space)}"]
+    said = [f"{fit.maps.n_maps} maps, {fit.n_voxels:,} {fit.space.counted}"]
     fewer = int(((n < fit.maps.n_maps) & (n > 0)).sum())
     if fewer:
         said.append(f"{fewer:,} of them fitted on fewer maps (at least {n[n > 0].min()})")
@@ -87,7 +85,7 @@ def _random(fit: MixedFit) -> list[str]:
             table.append((*said, words, _span(cov[a, a])))
     table.append((*_middle("Residual", "", fit.scale), "", _span(fit.scale)))
     counts = ", ".join(f"{name} {n}" for name, n in _counts(fit).items())
-    head_line = f"Random effects, medians over {counted(fit.space)}:"
+    head_line = f"Random effects, medians over {fit.space.counted}:"
     return [head_line, *_aligned(table), f"Maps: {fit.maps.n_maps}, groups: {counts}"]
 
 

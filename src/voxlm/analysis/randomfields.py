@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.errors import DataError, VoxlmError, did_you_mean
-from voxlm.images.space import Volume
 from voxlm.inference.decision import Decision, name_of
 from voxlm.inference.plan import forming_heights, read_forming
 from voxlm.inference.randomfield import RandomField
@@ -107,7 +106,7 @@ def field_of(contrast: Contrast, two_sided: bool) -> tuple[RandomField, NDArray[
         raise DataError(NO_RESIDUALS)
     if images.refusal:
         raise DataError(images.refusal)
-    if not isinstance(contrast.space, Volume):
+    if contrast.space.grid is None:
         raise DataError("random-field theory is for volumes here: use a permutation instead")
     df = np.unique(np.asarray(contrast.df)[np.isfinite(contrast.df)])
     if df.size > 1:
@@ -119,7 +118,7 @@ def field_of(contrast: Contrast, two_sided: bool) -> tuple[RandomField, NDArray[
     rows = images.rows()
     first = next(rows)
     inside &= np.isfinite(first[0])
-    found = measure_roughness(chain([first], rows), contrast.space.voxels, inside)
+    found = measure_roughness(chain([first], rows), contrast.space.grid.voxels, inside)
     freedom = float(df.max()) if df.size else float("inf")
     return RandomField(found, contrast.kind, freedom, contrast.df_num, two_sided), inside
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from voxlm.analysis.described import by_role, wrapped
 from voxlm.analysis.fitted import Fitted
-from voxlm.images.space import counted
 from voxlm.models.reduce import FITTED
 
 
@@ -18,7 +17,7 @@ def describe_fit(fit: Fitted) -> str:
         *([wrapped("formula", fit.formula)] if fit.formula else []),
         *by_role(fit.design.coefficients),
         f"scans     {_scans(fit)}",
-        f"{counted(fit.run.space):<9} {int(fitted.sum()):,} fitted of {fit.n_voxels:,}",
+        f"{fit.run.space.counted:<9} {int(fitted.sum()):,} fitted of {fit.n_voxels:,}",
         *[f"          {count:,} left out: {why}" for why, count in fit.left_out.items()],
         f"df        {fit.df_resid:g} residual, {fit.df_model:g} model",
     ]

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DataError, VoxlmError, did_you_mean
-from voxlm.images.space import counted, measured
+from voxlm.images.space import measured
 from voxlm.inference.decision import Decision, correct, p_of
 
 if TYPE_CHECKING:
@@ -302,4 +302,4 @@ class Verdict:
         return id(self)
 
     def __repr__(self) -> str:
-        return self.decision.told(counted(self.contrast.space))
+        return self.decision.told(self.contrast.space.counted)

@@ -9,8 +9,6 @@ import numpy as np
 from voxlm import report
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
-from voxlm.images.linked import Linked
-from voxlm.images.patches import Patches
 from voxlm.images.space import Volume
 
 # The NIfTI code of a transform into MNI space.
@@ -19,16 +17,14 @@ MNI_CODE = 4
 
 def draw(verdict: Verdict, background: Any, n_slices: int) -> Any:
     """Draw a verdict; see :meth:`voxlm.Verdict.plot`."""
-    space: Any = verdict.contrast.space
-    if isinstance(space, Linked):
-        space = space.base
+    space = verdict.contrast.space
     label = verdict.contrast.intent("stat")[0] or verdict.contrast.kind
     said = f"{verdict.contrast.text}: {verdict.n_significant:,} {space.unit}, {verdict.words}"
-    if isinstance(space, Volume):
-        return _slices(verdict, space, background, n_slices, {"label": label, "title": said})
+    if space.grid is not None:
+        return _slices(verdict, space.grid, background, n_slices, {"label": label, "title": said})
     if background is not None:
         raise DataError(f"a background lies under volumes; these are {space.unit}")
-    sheets = space.sheets(verdict.values("stat")) if isinstance(space, Patches) else {}
+    sheets = space.sheets(verdict.values("stat"))
     if not sheets:
         return _points(verdict, label, said)
     shown = sum(int(np.sum(np.nan_to_num(values) != 0)) for _, values in sheets.values())

@@ -42,8 +42,7 @@ def share_mask(runs: Sequence[Run]) -> tuple[Run, ...]:
     """
     if len(runs) < 2 or any(run.mask is not None for run in runs):
         return tuple(runs)
-    spaces = [run.space for run in runs]
-    volumes = [space for space in spaces if isinstance(space, Volume)]
+    volumes = [run.space.grid for run in runs if run.space.grid is not None]
     if len(volumes) < len(runs):
         return tuple(runs)
     for run, space in zip(runs, volumes, strict=True):

@@ -17,7 +17,6 @@ from voxlm.errors import DataError, did_you_mean
 from voxlm.images.inputs import Input
 from voxlm.images.opening import open_image
 from voxlm.images.scans import ArrayScans, ImageScans, array_scans
-from voxlm.images.space import Volume
 from voxlm.images.volumes import read_row, reader
 
 SAME_MM = 1e-3
@@ -224,9 +223,11 @@ def read_slices(path: str, run: Run) -> SliceScans:
     DataError
         For a run without slices, or a table of another size or with values that are missing.
     """
-    space = run.space
-    if not isinstance(space, Volume):
-        raise DataError(f"voxel({path!r}, slice=True): this run is an array, which has no slices")
+    space = run.space.grid
+    if space is None:
+        raise DataError(
+            f"voxel({path!r}, slice=True): {run.space.unit} have no slices, voxels of a grid have"
+        )
     frame, _ = read_table(path, "voxel")
     wanted = (run.n_scans, space.shape[2])
     if frame.shape != wanted:

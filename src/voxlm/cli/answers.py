@@ -20,7 +20,6 @@ from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.save import named_contrasts
 from voxlm.analysis.verdict import Verdict
 from voxlm.images.atomic import staging, write_text
-from voxlm.images.space import Volume
 
 #: Clusters shown on the screen; the file has all of them.
 MOST_CLUSTERS = 10
@@ -147,7 +146,7 @@ def picture(fit: Fit | FixedEffects, answered: Answer) -> Any:
     """
     first = fit if isinstance(fit, Fit) else fit[0]
     verdict = answered.verdict
-    if not isinstance(verdict.contrast.space, Volume):
+    if verdict.contrast.space.grid is None:
         return verdict.plot()
     z = np.abs(verdict.values("z"))
     weakest = float(z[verdict.significant].min()) if verdict.n_significant else None

@@ -38,16 +38,13 @@ class Grayordinates(Patches):
     models: Any
 
     kind: ClassVar[str] = "grayordinates"
-    unit_name: ClassVar[str] = "grayordinates"
     part_name: ClassVar[str] = "structure"
+    unit: ClassVar[str] = "grayordinates"
+    counted: ClassVar[str] = "grayordinates"
+    extension: ClassVar[str] = ".dscalar.nii"
 
     def __repr__(self) -> str:
         return f"Grayordinates({self.n_voxels:,}: {named(self.parts)})"
-
-    @property
-    def extension(self) -> str:
-        """How names of files end."""
-        return ".dscalar.nii"
 
     def image(self, values: ArrayLike, intent: str | None = None, df: Any = None) -> Any:
         """Turn values into a dense scalar image, 0 outside the mask.

@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DataError
-from voxlm.images.space import Space
+from voxlm.images.space import Space, Volume
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +54,16 @@ class Linked:
     def unit(self) -> str:
         """What a column is, in the plural."""
         return self.base.unit
+
+    @property
+    def counted(self) -> str:
+        """What results count, in the plural."""
+        return self.base.counted
+
+    @property
+    def grid(self) -> Volume | None:
+        """The grid that all columns are voxels of; None elsewhere."""
+        return self.base.grid
 
     @property
     def sizes(self) -> NDArray[np.float64] | None:

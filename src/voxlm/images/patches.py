@@ -43,18 +43,15 @@ class Patches:
     parts: tuple[Part, ...]
 
     kind: ClassVar[str] = "patches"
-    unit_name: ClassVar[str] = "vertices"
     part_name: ClassVar[str] = "part"
+    unit: ClassVar[str] = "vertices"
+    counted: ClassVar[str] = "vertices"
+    grid: ClassVar[None] = None
 
     @property
     def n_voxels(self) -> int:
         """Number of columns, V."""
         return sum(part.n for part in self.parts)
-
-    @property
-    def unit(self) -> str:
-        """What a column is, in the plural."""
-        return self.unit_name
 
     @property
     def sizes(self) -> Floats | None:

@@ -20,26 +20,15 @@ if TYPE_CHECKING:
 SINGULAR = {"vertices": "vertex"}
 
 
-def counted(space: Space) -> str:
-    """Return what results count, in the plural; columns of an array stand for voxels.
-
-    Examples
-    --------
-    >>> counted(Table(3))
-    'voxels'
-    """
-    return "voxels" if isinstance(space, Table) else space.unit
-
-
 def one_of(space: Space) -> str:
-    """Return the singular of :func:`counted`.
+    """Return the singular of what a space counts.
 
     Examples
     --------
     >>> one_of(Table(3))
     'voxel'
     """
-    return SINGULAR.get(counted(space), counted(space).removesuffix("s"))
+    return SINGULAR.get(space.counted, space.counted.removesuffix("s"))
 
 
 AREAS = {"mm2": "mm²", "mm3": "mm³", "size": ""}
@@ -76,6 +65,16 @@ class Space(Protocol):
     @property
     def unit(self) -> str:
         """What a column is, in the plural."""
+        ...
+
+    @property
+    def counted(self) -> str:
+        """What results count, in the plural; columns of an array stand for voxels."""
+        ...
+
+    @property
+    def grid(self) -> Volume | None:
+        """The grid that all columns are voxels of; None elsewhere."""
         ...
 
     @property

@@ -66,16 +66,11 @@ class Surface(Patches):
     template: Any = None
 
     kind: ClassVar[str] = "a surface"
-    unit_name: ClassVar[str] = "vertices"
     part_name: ClassVar[str] = "hemisphere"
+    extension: ClassVar[str] = ".func.gii"
 
     def __repr__(self) -> str:
         return f"Surface({self.n_voxels:,} vertices: {named(self.parts)})"
-
-    @property
-    def extension(self) -> str:
-        """How names of files end."""
-        return ".func.gii"
 
     def image(self, values: ArrayLike, intent: str | None = None, df: Any = None) -> Any:
         """Turn values into GIFTI images, 0 outside the mask.

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,30 +38,13 @@ class Table:
 
     n_voxels: int
 
-    @property
-    def extension(self) -> str:
-        """How names of files end."""
-        return ".npy"
-
-    @property
-    def unit(self) -> str:
-        """What a column is, in the plural."""
-        return "columns"
-
-    @property
-    def sizes(self) -> None:
-        """None: each column counts 1."""
-        return
-
-    @property
-    def linked(self) -> bool:
-        """False: nobody knows who is next to whom."""
-        return False
-
-    @property
-    def places(self) -> None:
-        """None: columns lie nowhere."""
-        return
+    extension: ClassVar[str] = ".npy"
+    unit: ClassVar[str] = "columns"
+    counted: ClassVar[str] = "voxels"  # which they stand for
+    sizes: ClassVar[None] = None
+    linked: ClassVar[bool] = False
+    places: ClassVar[None] = None
+    grid: ClassVar[None] = None
 
     def graph(self, connectivity: int = 6) -> sparse.csr_array:
         """Raise: columns of an array have no neighbours."""

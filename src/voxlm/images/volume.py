@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +54,12 @@ class Volume:
     affine: NDArray[np.float64]
     header: Any = field(default=None, repr=False)
 
+    extension: ClassVar[str] = ".nii.gz"
+    unit: ClassVar[str] = "voxels"
+    counted: ClassVar[str] = "voxels"
+    sizes: ClassVar[None] = None  # all voxels are of one size
+    linked: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         mask = np.array(self.mask, dtype=np.bool_)
         affine = np.array(self.affine, dtype=np.float64)
@@ -95,24 +101,9 @@ class Volume:
         return float(x), float(y), float(z)
 
     @property
-    def extension(self) -> str:
-        """How names of files end."""
-        return ".nii.gz"
-
-    @property
-    def unit(self) -> str:
-        """What a column is, in the plural."""
-        return "voxels"
-
-    @property
-    def sizes(self) -> None:
-        """None: all voxels are of one size, and count 1 each."""
-        return
-
-    @property
-    def linked(self) -> bool:
-        """True: voxels of a grid have neighbours."""
-        return True
+    def grid(self) -> Volume:
+        """Itself: every column is a voxel of one grid."""
+        return self
 
     @property
     def places(self) -> NDArray[np.float64]:

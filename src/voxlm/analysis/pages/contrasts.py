@@ -13,7 +13,7 @@ from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.pages.maps import UNDRAWN, on_surface
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
-from voxlm.images.space import counted, one_of
+from voxlm.images.space import one_of
 
 Ask = Callable[[Any], Contrast]
 
@@ -130,7 +130,7 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "Contrast", "; ".join(contrast.hypothesis.rows)
     freedom = f"{contrast.df_num} and {shown}" if contrast.kind == "F" else shown
     yield f"Degrees of freedom of {contrast.kind}", freedom
-    yield f"{counted(contrast.space).capitalize()} tested", f"{stat.size:,}"
+    yield f"{contrast.space.counted.capitalize()} tested", f"{stat.size:,}"
     if stat.size:
         span = f"{stat.min():.2f} to {stat.max():.2f}".replace("-", "−")
         yield f"Range of {contrast.kind}", span
@@ -157,8 +157,8 @@ def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
     if image is not None:
         yield from _volumes(name, verdict, image, background)
     elif not sheets:
-        drawn = report.plot_histogram(contrast.z, "z", counted(space))
-        yield report.picture(drawn, f"Histogram of the z values of {name} over {counted(space)}")
+        drawn = report.plot_histogram(contrast.z, "z", space.counted)
+        yield report.picture(drawn, f"Histogram of the z values of {name} over {space.counted}")
         drawn = report.plot_qq(contrast.z, "z")
         yield report.picture(drawn, f"Quantiles of the z values of {name}")
 
@@ -168,7 +168,7 @@ def _volumes(name: str, verdict: Verdict, image: Any, background: Any) -> Iterat
     space, weakest = verdict.contrast.space, _weakest(verdict)
     shown = space.volume(verdict.values("z")) if verdict.n_significant else None
     if shown is not None and np.any(shown.dataobj):
-        said = f"z of {name} in its {verdict.n_significant:,} significant {counted(space)}"
+        said = f"z of {name} in its {verdict.n_significant:,} significant {space.counted}"
         drawn = report.plot_stat_map(shown, background, threshold=weakest)
         yield report.picture(drawn, f"{said}, in axial slices", wide=True)
         drawn = report.plot_ortho(shown, background, threshold=weakest)

@@ -13,7 +13,6 @@ from voxlm.analysis.fit import Fit
 from voxlm.analysis.innovations import Diagnosis, diagnose
 from voxlm.analysis.pages.maps import drawn_maps
 from voxlm.errors import DataError
-from voxlm.images.space import counted
 from voxlm.models.residuals import EXTREME
 
 #: Voxels beyond this p count as not normal.
@@ -35,8 +34,8 @@ def diagnostic_blocks(fit: Fit, background: Any) -> Iterator[Any]:
     for label, values in shown:
         yield from drawn_maps(space, values, label, background, signed=label != "R²")
     for label, values in shown:
-        drawn = report.plot_histogram(values, label, counted(space))
-        yield report.picture(drawn, f"{label} over {counted(space)}")
+        drawn = report.plot_histogram(values, label, space.counted)
+        yield report.picture(drawn, f"{label} over {space.counted}")
     try:
         found = diagnose(fit)
     except DataError as error:
@@ -46,7 +45,7 @@ def diagnostic_blocks(fit: Fit, background: Any) -> Iterator[Any]:
 
 
 def _residuals(fit: Fit, found: Diagnosis) -> Iterator[Any]:
-    residuals, unit = found.residuals, counted(fit.run.space)
+    residuals, unit = found.residuals, fit.run.space.counted
     bera = residuals.jarque_bera
     p = chdtrc(2, bera[np.isfinite(bera)])
     share = 100 * float(np.mean(p < LEVEL)) if p.size else float("nan")

@@ -17,7 +17,6 @@ from voxlm.analysis.pages.maps import drawn_maps
 from voxlm.analysis.pages.model import inputs_grid
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError, DesignError
-from voxlm.images.space import counted
 
 #: Units whose Cook's distance is listed.
 MOST_UNITS = 10
@@ -27,7 +26,7 @@ def group_model_blocks(fit: GroupFit) -> Iterator[Any]:
     """Yield what a page says of a group's model."""
     yield report.Code(fit.formula.strip(), "Formula, with what it implies written out")
     yield report.Code(
-        describe_group(fit), f"Summary, medians over {counted(fit.space)}", columns=True
+        describe_group(fit), f"Summary, medians over {fit.space.counted}", columns=True
     )
     meaning = getattr(fit.design.meaning, "meaning", None)
     if meaning is not None:
@@ -89,8 +88,8 @@ def coverage_blocks(fit: GroupFit) -> Iterator[Any]:
     shares = np.isfinite(fit.maps.values).mean(axis=1)
     names = map_names(fit, np.arange(fit.maps.n_maps))
     drawn = report.plot_coverage(names, shares)
-    yield report.picture(drawn, f"Share of the {counted(fit.space)} in which each map has a value")
-    unit = counted(fit.space)
+    yield report.picture(drawn, f"Share of the {fit.space.counted} in which each map has a value")
+    unit = fit.space.counted
     counts = pd.Series(fit.nobs).value_counts().sort_index(ascending=False)
     table = pd.DataFrame({"maps": counts.index, unit: counts.to_numpy()})
     table["share"] = 100 * table[unit] / fit.n_voxels
@@ -110,8 +109,8 @@ def component_blocks(fit: GroupFit, background: Any) -> Iterator[Any]:
     shown = [(label, values) for label, values in _components(fit) if np.isfinite(values).any()]
     for label, values in shown:
         yield report.picture(
-            report.plot_histogram(values, label, counted(fit.space)),
-            f"{label} over {counted(fit.space)}",
+            report.plot_histogram(values, label, fit.space.counted),
+            f"{label} over {fit.space.counted}",
         )
     for label, values in shown:
         yield from drawn_maps(fit.space, values, label, background, signed=False)

@@ -11,7 +11,7 @@ from voxlm.analysis.fit import Fit
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.verdict import Verdict
 from voxlm.formula.terms import Resolved
-from voxlm.images.space import counted, one_of
+from voxlm.images.space import one_of
 
 PACKAGES = (
     "voxlm", "numpy", "scipy", "pandas", "numba", "nibabel", "formulaic", "statsmodels",
@@ -91,7 +91,7 @@ def group_methods(fit: GroupFit, verdicts: Sequence[Verdict]) -> str:
     """Describe the fit of a group, with references; as :func:`first_level_methods`."""
     cited: list[str] = []
     said = [
-        f"{fit.maps.n_maps} maps were analysed at each of {fit.n_voxels:,} {counted(fit.space)} "
+        f"{fit.maps.n_maps} maps were analysed at each of {fit.n_voxels:,} {fit.space.counted} "
         f"with voxlm {_version('voxlm')}.",
         f"The model was `{fit.formula.strip()}`, {_estimator(fit, cited)}.",
     ]
@@ -128,7 +128,7 @@ def _data(fits: Sequence[Fit]) -> Iterator[str]:
     pace = "" if first.run.tr is None else f", TR {first.run.clock.tr:g} s"
     yield (
         f"{runs} ({scans} scans{pace}) {'was' if len(fits) == 1 else 'were'} analysed at each of "
-        f"{first.n_voxels:,} {counted(first.run.space)} with voxlm {_version('voxlm')} by a "
+        f"{first.n_voxels:,} {first.run.space.counted} with voxlm {_version('voxlm')} by a "
         f"general linear model [glm]."
     )
     width = first.run.smoothing_fwhm
@@ -226,5 +226,5 @@ def _tests(verdicts: Sequence[Verdict], cited: list[str]) -> Iterator[str]:
         yield (
             f"The contrast `{contrast.text}` was tested by {sides} tests; {verdict.decision.words}"
             f"{marks}: {verdict.n_significant:,} of {verdict.decision.n_tests:,} "
-            f"{counted(contrast.space)} were significant."
+            f"{contrast.space.counted} were significant."
         )

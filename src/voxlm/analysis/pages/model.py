@@ -18,7 +18,7 @@ from voxlm.errors import ContrastError, DataError
 from voxlm.formula.terms import Resolved
 from voxlm.hrf import as_response
 from voxlm.images.inputs import Input
-from voxlm.images.space import counted, one_of
+from voxlm.images.space import one_of
 from voxlm.models.reduce import FITTED
 
 TITLES = {"lm": "Least squares", "glsar": "Generalised least squares with AR noise"}
@@ -65,7 +65,7 @@ def _facts(fit: Fit) -> Iterator[tuple[str, str]]:
     kept = estimate.X.shape[0]
     pace = "" if run.tr is None else f", TR {run.clock.tr:g} s"
     yield "Scans", f"{kept} of {run.clock.n_scans}{pace}"
-    yield counted(run.space).capitalize(), f"{int(fitted.sum()):,} fitted of {fit.n_voxels:,}"
+    yield run.space.counted.capitalize(), f"{int(fitted.sum()):,} fitted of {fit.n_voxels:,}"
     yield "Columns", f"{len(fit.names)}"
     yield "Residual degrees of freedom", f"{fit.df_resid:g}"
     units = {
@@ -77,10 +77,10 @@ def _facts(fit: Fit) -> Iterator[tuple[str, str]]:
     widths = () if width is None else np.atleast_1d(width)
     yield "Smoothing", " × ".join(f"{w:g}" for w in widths) + " mm" if len(widths) else "none"
     if fitted.any():
-        yield f"R², median over {counted(run.space)}", f"{np.median(fit.rsquared[fitted]):.3f}"
+        yield f"R², median over {run.space.counted}", f"{np.median(fit.rsquared[fitted]):.3f}"
         for k in range(fit.order):
             yield (
-                f"ρ({k + 1}), median over {counted(run.space)}",
+                f"ρ({k + 1}), median over {run.space.counted}",
                 f"{np.median(fit.rho[k][fitted]):.3f}",
             )
 

@@ -27,7 +27,6 @@ from voxlm.design.columns import Column, Design
 from voxlm.errors import DataError
 from voxlm.images.atomic import write_text
 from voxlm.images.single import read_single
-from voxlm.images.space import counted
 
 MAPS = {
     "rsquared": "R²", "rho": "ρ", "icc": "ICC", "tau2": "τ²", "i2": "I²", "nobs": "maps",
@@ -220,8 +219,8 @@ def _maps(root: Path, mesh: Any) -> Iterator[Any]:
             continue
         found = read_single(file, mask, mesh)
         yield from drawn_maps(found.space, found.values, label, None, signed=name == "rho")
-        drawn = report.plot_histogram(found.values, label, counted(found.space))
-        yield report.picture(drawn, f"{label} over {counted(found.space)}")
+        drawn = report.plot_histogram(found.values, label, found.space.counted)
+        yield report.picture(drawn, f"{label} over {found.space.counted}")
 
 
 def _left_out(record: Mapping[str, Any]) -> Iterator[Any]:
