@@ -21,7 +21,7 @@ from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.contrasts.statmap import StatMap, test
 from voxlm.design.columns import Design
 from voxlm.errors import DataError, did_you_mean
-from voxlm.images.space import Space, counted
+from voxlm.images.space import Space
 from voxlm.kernels.tails import t_isf
 from voxlm.models.estimate import Estimate
 
@@ -243,7 +243,7 @@ class Contrast:
         finite = self.stat[np.isfinite(self.stat)]
         span = f"{finite.min():.3g} to {finite.max():.3g}" if finite.size else "no finite value"
         freedom = f"{self.df_num}, {shown}" if self.kind == "F" else shown
-        where = f"{finite.size:,} {counted(self.space)}"
+        where = f"{finite.size:,} {self.space.counted}"
         return f"{self.hypothesis}\n{self.kind}({freedom}) at {where}: {span}"
 
 

@@ -11,7 +11,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from voxlm.analysis.contrast import Contrast, ask
 from voxlm.analysis.export import r_code, statsmodels_code
 from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.options import whole
+from voxlm.analysis.reporting import Reported
 from voxlm.analysis.resampling import ResidualImages
 from voxlm.analysis.residuals import run_residuals
 from voxlm.analysis.save import save_fit
@@ -29,13 +29,10 @@ from voxlm.analysis.voxelwise import compare, refit, series
 from voxlm.errors import DataError
 from voxlm.models.reduce import FITTED, REASONS
 
-# Pictures and the page's template are loaded by whoever wants a report.
-pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
-
 Floats = NDArray[np.float64]
 
 
-class Fit(Fitted):
+class Fit(Fitted, Reported):
     """A model fitted at every voxel of one run.
 
     Made by :func:`voxlm.lm` and :func:`voxlm.glsar`. Attributes carry the names of statsmodels'
@@ -52,6 +49,15 @@ class Fit(Fitted):
         The numbers.
     maxiter, rtol : int, float
         Limits of the AR iteration.
+
+    Examples
+    --------
+    >>> import voxlm as vx
+    >>> events = pd.DataFrame({"onset": [4.0, 40, 80], "duration": 9.0, "trial_type": "face"})
+    >>> data = np.random.default_rng(0).normal(100, 1, (60, 3))
+    >>> fit = vx.glsar("y ~ face", vx.Run(data, events, tr=2.0))
+    >>> fit.params.shape, fit.rho.shape, fit.names[0]
+    ((3, 3), (1, 3), 'face')
     """
 
     @cached_property
@@ -82,11 +88,36 @@ class Fit(Fitted):
         return self._ask(spec, None)
 
     def t_test(self, spec: ContrastSpec) -> Contrast:
-        """Test one row by t; as statsmodels' ``t_test``, at every voxel."""
+        """Test one row by t; as statsmodels' ``t_test``, at every voxel.
+
+        Parameters
+        ----------
+        spec : str, array, dict or list of str
+            As for :meth:`contrast`.
+
+        Returns
+        -------
+        Contrast
+
+        Raises
+        ------
+        ContrastError
+            As :meth:`contrast`; and for several rows.
+        """
         return self._ask(spec, "t")
 
     def f_test(self, spec: ContrastSpec) -> Contrast:
-        """Test rows jointly by F; as statsmodels' ``f_test``, at every voxel."""
+        """Test rows jointly by F; as statsmodels' ``f_test``, at every voxel.
+
+        Parameters
+        ----------
+        spec : str, array, dict or list of str
+            As for :meth:`contrast`; one row is tested by F as well.
+
+        Returns
+        -------
+        Contrast
+        """
         return self._ask(spec, "F")
 
     def _ask(self, spec: ContrastSpec, kind: Literal["t", "F"] | None) -> Contrast:
@@ -230,7 +261,22 @@ class Fit(Fitted):
         return compare(self, whole(n, "n"), seed)
 
     def image(self, name: str) -> Any:
-        """Return one of ``rsquared``, ``scale``, ``rho`` or a column's name as an image."""
+        """Return a map as an image of the kind the data were; an array for arrays.
+
+        Parameters
+        ----------
+        name : str
+            ``"rsquared"``, ``"scale"``, ``"rho"``, or a column: its coefficients.
+
+        Returns
+        -------
+        nibabel image, dict of them by hemisphere, or ndarray
+
+        Raises
+        ------
+        DataError
+            For another name.
+        """
         return self.run.space.image(self.map(name))
 
     def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
@@ -263,37 +309,8 @@ class Fit(Fitted):
         """
         return save_fit(self, self.contrast, Path(out), contrasts)
 
-    def report(
-        self,
-        path: str | PathLike[str],
-        contrasts: Any = (),
-        *,
-        correct: str = "fdr",
-        alpha: float = 0.05,
-        title: str | None = None,
-        **options: Any,
-    ) -> Path:
-        """Write one page on the fit: model, contrasts, residuals, methods.
-
-        Parameters
-        ----------
-        path : path
-            Ends in ``.html``. The page holds its pictures and viewers and loads nothing.
-        contrasts : iterable of str, Contrast or Verdict, or a dict of them by name
-            What is shown and tabulated; a Verdict as it was decided.
-        correct, alpha, **options
-            As for :meth:`voxlm.Contrast.correct`.
-        title : str, optional
-            Of the page; the name of the data where not given.
-
-        Returns
-        -------
-        Path
-            ``path``.
-        """
-        return pages.write_run_report(
-            [self], self.contrast, Path(path), contrasts, correct, alpha, title, options
-        )
+    def _by_run(self) -> list[Fit]:
+        return [self]
 
     def summary(self) -> str:
         """Describe the fit: formula as understood, columns, scans, voxels."""

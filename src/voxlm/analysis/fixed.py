@@ -9,12 +9,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fit import Fit
+from voxlm.analysis.reporting import Reported
 from voxlm.analysis.resampling import ResidualImages, RunParts
 from voxlm.analysis.residuals import run_residuals
 from voxlm.analysis.save import save_fixed
@@ -27,15 +27,12 @@ from voxlm.contrasts.statmap import StatMap, wald
 from voxlm.errors import ContrastError, DataError
 from voxlm.images.space import Space
 
-# Pictures and the page's template are loaded by whoever wants a report.
-pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
-
 Floats = NDArray[np.float64]
 Weighting = Literal["unweighted", "precision"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class FixedEffects:
+class FixedEffects(Reported):
     """Fits of several runs, asked as one.
 
     A contrast is read in every run's own columns and combined over runs: ``unweighted`` is their
@@ -47,6 +44,17 @@ class FixedEffects:
         One a run; ``fixed[0]`` is the first.
     weighting : {"unweighted", "precision"}
         How contrasts combine runs unless they say.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import voxlm as vx
+    >>> events = pd.DataFrame({"onset": [4.0, 40, 80], "duration": 9.0, "trial_type": "face"})
+    >>> rng = np.random.default_rng(0)
+    >>> runs = [vx.Run(rng.normal(100, 1, (60, 3)), events, tr=2.0) for _ in range(2)]
+    >>> fixed = vx.lm("y ~ face", runs)
+    >>> len(fixed), fixed.contrast("face").df == fixed.df_resid
+    (2, True)
     """
 
     fits: tuple[Fit, ...]
@@ -89,15 +97,20 @@ class FixedEffects:
         -------
         Contrast
             Its degrees of freedom are the sum of the runs'.
+
+        Raises
+        ------
+        ContrastError
+            The text cannot be read, or a run's design cannot estimate it.
         """
         return self._ask(spec, None, weighting)
 
     def t_test(self, spec: ContrastSpec, weighting: Weighting | None = None) -> Contrast:
-        """Test one row by t."""
+        """Test one row by t; parameters as for :meth:`contrast`."""
         return self._ask(spec, "t", weighting)
 
     def f_test(self, spec: ContrastSpec, weighting: Weighting | None = None) -> Contrast:
-        """Test rows jointly by F: the Wald test of the combined effect."""
+        """Test rows jointly by F, the Wald test of the combined effect; as :meth:`contrast`."""
         return self._ask(spec, "F", weighting)
 
     def _ask(
@@ -124,40 +137,22 @@ class FixedEffects:
         return Contrast(first, result, self.space, behind, residuals)
 
     def save(self, out: str | PathLike[str], contrasts: Any = ()) -> Path:
-        """Write each run's folder and the combined contrasts, whole or not at all."""
-        return save_fixed(self.fits, self.contrast, Path(out), contrasts)
-
-    def report(
-        self,
-        path: str | PathLike[str],
-        contrasts: Any = (),
-        *,
-        correct: str = "fdr",
-        alpha: float = 0.05,
-        title: str | None = None,
-        **options: Any,
-    ) -> Path:
-        """Write one page on the runs: models, combined contrasts, residuals, methods.
+        """Write each run's folder and the combined contrasts, whole or not at all.
 
         Parameters
         ----------
-        path : path
-            Ends in ``.html``. The page holds its pictures and viewers and loads nothing.
-        contrasts : iterable of str, Contrast or Verdict, or a dict of them by name
-            What is shown and tabulated; a Verdict as it was decided.
-        correct, alpha, **options
-            As for :meth:`voxlm.Contrast.correct`.
-        title : str, optional
-            Of the page; the name of the data where not given.
+        out, contrasts
+            As for :meth:`Fit.save`; contrasts are those of all runs.
 
         Returns
         -------
         Path
-            ``path``.
+            The folder.
         """
-        return pages.write_run_report(
-            self.fits, self.contrast, Path(path), contrasts, correct, alpha, title, options
-        )
+        return save_fixed(self.fits, self.contrast, Path(out), contrasts)
+
+    def _by_run(self) -> tuple[Fit, ...]:
+        return self.fits
 
     def summary(self) -> str:
         """Describe every run's fit."""

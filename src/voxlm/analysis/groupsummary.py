@@ -73,7 +73,7 @@ def _random(fit: MixedFit) -> list[str]:
         "Variance",
         "Std.Dev.",
         "Corr",
-        f"5 % to 95 % of {counted(fit.space)}",
+        f"5 % to 95 % of {fit.space.counted}",
     )
     table: list[Sequence[str]] = [head]
     for block, cov in zip(fit.design.random, fit.cov_re.values(), strict=True):
@@ -115,7 +115,7 @@ def _fixed(fit: GroupFit) -> list[str]:
     for p, name in enumerate(fit.design.names):
         numbers = [np.nanmedian(a[p]) for a in (fit.params, fit.bse, fit.df, fit.tvalues)]
         shown = [f"{numbers[0]:.4g}", f"{numbers[1]:.4g}", f"{numbers[2]:.1f}", f"{numbers[3]:.3f}"]
-        rows.append((name, *shown, f"{share[p]:.1f} % of {counted(fit.space)}"))
+        rows.append((name, *shown, f"{share[p]:.1f} % of {fit.space.counted}"))
     return _aligned(rows)
 
 

@@ -19,7 +19,6 @@ from voxlm.design.table import fixed
 from voxlm.errors import DataError, did_you_mean
 from voxlm.formula.factors import Factor
 from voxlm.formula.schema import bare
-from voxlm.images.space import counted
 from voxlm.kernels.rank import rank
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class TermTests:
         return pd.DataFrame(rows, columns=names).sort_values("voxel", kind="stable")
 
     def __repr__(self) -> str:
-        unit = counted(next(iter(self.tests.values())).space)
+        unit = next(iter(self.tests.values())).space.counted
         lines = [f"Type {'I' * self.type} tests of terms, medians over {unit}"]
         width = max(map(len, self.terms))
         lines.append(f"{'':{width}}  NumDF    DenDF   F value  p < 0.05")

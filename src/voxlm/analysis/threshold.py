@@ -19,7 +19,7 @@ from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.contrasts.statmap import StatMap, wald
 from voxlm.errors import DataError, VoxlmError
 from voxlm.images.single import SingleMap, read_single
-from voxlm.images.space import Space, counted
+from voxlm.images.space import Space
 from voxlm.kernels.tails import t_isf
 
 Stat = Literal["z", "t", "F", "p"]
@@ -191,5 +191,5 @@ def _large_enough(verdict: Verdict, min_size: int) -> Verdict:
     labels = label(verdict.contrast, decision.significant, verdict.connectivity)
     sizes = np.bincount(labels[labels >= 0], minlength=1)
     kept = decision.significant & (np.where(labels >= 0, sizes[labels], 0) >= min_size)
-    words = f"{decision.words}, in clusters of {min_size} {counted(verdict.contrast.space)} or more"
+    words = f"{decision.words}, in clusters of {min_size} {verdict.contrast.space.counted} or more"
     return replace(verdict, decision=replace(decision, significant=kept, words=words))

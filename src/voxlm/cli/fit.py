@@ -37,6 +37,7 @@ from voxlm.cli.options import (
     Report,
     ReportFile,
     ScalingName,
+    Width,
 )
 from voxlm.cli.telling import MisuseError, page_of, telling
 
@@ -69,9 +70,7 @@ def fit(
     slice_time_ref: Annotated[
         float, typer.Option(help="Moment within a TR that scan times stand for, 0 to 1.")
     ] = 0.0,
-    smoothing_fwhm: Annotated[
-        float | None, typer.Option(help="Width of a Gaussian, in mm.")
-    ] = None,
+    smoothing_fwhm: Width = None,
     scaling: Annotated[
         ScalingName, typer.Option(help="Percent of each voxel's mean, of the grand mean, or none.")
     ] = ScalingName.percent,
@@ -138,17 +137,11 @@ def fit(
         page = page_of(report, report_file, out)
         noise = _noise(model, order=order, maxiter=maxiter, rtol=rtol)
         runs = _runs(
-            bold,
-            events=events,
-            confounds=confounds,
-            mask=mask,
-            mesh=one_mesh(mesh, hemisphere),
-            hemisphere=hemisphere,
-            tr=tr,
-            slice_time_ref=slice_time_ref,
+            bold, events=events, confounds=confounds, mask=mask, hemisphere=hemisphere, tr=tr,
+            mesh=one_mesh(mesh, hemisphere), slice_time_ref=slice_time_ref,
             smoothing_fwhm=smoothing_fwhm,
             scaling=None if scaling is ScalingName.none else scaling.value,
-        )
+        )  # fmt: skip
         progress = sys.stderr.isatty() and not as_json
         drawn = seed if correct in PERMUTED or not check else None
         options = correction_options(
@@ -157,34 +150,16 @@ def fit(
         )  # fmt: skip
         questions = contrast or []
         rehearsal.rehearse(
-            formula,
-            runs,
-            questions,
-            hrf=hrf,
-            correct=correct,
-            alpha=alpha,
-            order=0 if model is Model.lm else noise.get("order", 1),
-            stack=stack,
-        )
+            formula, runs, questions, hrf=hrf, correct=correct, alpha=alpha,
+            order=0 if model is Model.lm else noise.get("order", 1), stack=stack,
+        )  # fmt: skip
         verb: Any = vx.lm if model is Model.lm else vx.glsar
-        fitted = verb(
-            formula,
-            runs[0] if len(runs) == 1 else runs,
-            hrf=hrf,
-            stack=stack,
-            progress=progress,
-            **noise,
-        )
+        data = runs[0] if len(runs) == 1 else runs
+        fitted = verb(formula, data, hrf=hrf, stack=stack, progress=progress, **noise)
         conclusion.conclude(
-            fitted,
-            questions,
+            fitted, questions, check=check, seed=seed or 0, out=out, report=page, as_json=as_json,
             correcting={"correct": correct, "alpha": alpha, "two_sided": two_sided, **options},
-            check=check,
-            seed=seed or 0,
-            out=out,
-            report=page,
-            as_json=as_json,
-        )
+        )  # fmt: skip
 
 
 def _noise(model: Model, **given: float | None) -> dict[str, Any]:

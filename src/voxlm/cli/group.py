@@ -26,7 +26,7 @@ from voxlm.cli.correcting import (
     correction_options,
 )
 from voxlm.cli.hemispheres import Hemisphere, columns, one_image, one_mesh
-from voxlm.cli.options import Debug, Json, MaybeSeed, Mesh, Report, ReportFile
+from voxlm.cli.options import Debug, Json, MaybeSeed, Mesh, Report, ReportFile, Width
 from voxlm.cli.telling import page_of, telling
 
 grouping = lazy_loader.load("voxlm.cli.grouping", suppress_warning=True)
@@ -67,9 +67,7 @@ def group(
     ] = None,
     mesh: Mesh = None,
     hemisphere: Hemisphere = None,
-    smoothing_fwhm: Annotated[
-        float | None, typer.Option(help="Width of a Gaussian, in mm.")
-    ] = None,
+    smoothing_fwhm: Width = None,
     model: Annotated[
         Verb,
         typer.Option(help="auto: lmer with random terms, meta with --variance, else lm."),

@@ -47,6 +47,7 @@ Mesh = Annotated[
     list[Path] | None,
     typer.Option(help="Surface of a hemisphere (.surf.gii), for data on it; once a hemisphere."),
 ]
+Width = Annotated[float | None, typer.Option(help="Width of a Gaussian, in mm.")]
 Hrf = Annotated[
     str, typer.Option(help='Response of event terms without a tag, such as "glover + derivative".')
 ]

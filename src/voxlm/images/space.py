@@ -43,7 +43,7 @@ def measured(space: Space) -> str:
     'voxels'
     """
     if space.sizes is None:
-        return counted(space)
+        return space.counted
     _, *named = space.extents([0], [1], [1.0])
     return " or ".join(AREAS[name] for name in named)
 
