@@ -53,6 +53,15 @@ class Contrast:
         The maps of a group, or what each run adds, for corrections that permute.
     residuals : ResidualImages, optional
         For corrections by random-field theory.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import voxlm as vx
+    >>> maps = vx.Maps(pd.DataFrame({"age": [20.0, 30, 40, 50]}), data=[[1.0], [3], [2], [4]])
+    >>> con = vx.lm("~ age", maps).contrast("age")
+    >>> con.effect.round(3), con.t.round(3), con.p.round(3)
+    (array([0.08]), array([1.886]), array([0.2]))
     """
 
     hypothesis: Hypothesis
@@ -124,12 +133,42 @@ class Contrast:
         return self.hypothesis.C.shape[0]
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
-        """Return the ``1 - alpha`` interval of the effect: lower bounds, then upper."""
+        """Return the bounds of the interval of the effect.
+
+        Parameters
+        ----------
+        alpha : float
+            One less the coverage, for instance 0.05 for 95 %.
+
+        Returns
+        -------
+        ndarray, shape (2, V), or (2, Q, V) of a joint test
+            Lower bounds, then upper ones, in the units of the effect.
+
+        Raises
+        ------
+        DataError
+            An ``alpha`` that is not between 0 and 1.
+        """
         half = t_isf(share(alpha) / 2, self.df) * self.se
         return np.stack([self.effect - half, self.effect + half])
 
     def values(self, name: str) -> Floats:
-        """Return one of ``effect se stat t F z p log10p`` by name."""
+        """Return a map by name.
+
+        Parameters
+        ----------
+        name : {"effect", "se", "stat", "t", "F", "z", "p", "log10p"}
+
+        Returns
+        -------
+        ndarray, shape (V,), or (Q, V) for effect and se of a joint test
+
+        Raises
+        ------
+        DataError
+            For another name, and for ``"t"`` of a joint test.
+        """
         if name not in MAPS:
             raise DataError(f"no map called {name!r}; {did_you_mean(name, MAPS)}")
         found: Floats = getattr(self, name)
@@ -141,6 +180,16 @@ class Contrast:
         Parameters
         ----------
         name : {"effect", "se", "stat", "t", "F", "z", "p", "log10p"}
+
+        Returns
+        -------
+        nibabel image, dict of them by hemisphere, or ndarray
+            Its header declares the statistic and its degrees of freedom.
+
+        Raises
+        ------
+        DataError
+            As for :meth:`values`.
         """
         intent, df = self.intent(name)
         return self.space.image(self.values(name), intent=intent, df=df)
@@ -229,6 +278,16 @@ class Contrast:
         -------
         AllResolution
             ``.discoveries(region)``, ``.proportion(region)``, ``.by_label(labels)``.
+
+        Raises
+        ------
+        DataError
+            Another method, or options with ``"ari"``, which takes none.
+
+        References
+        ----------
+        .. [1] Rosenblatt JD et al. (2018). All-resolutions inference for brain imaging.
+           NeuroImage 181:786-796.
         """
         if method == "pari":
             return permuting.bound(self.resampling, self.hypothesis, alpha, options)

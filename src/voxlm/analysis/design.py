@@ -46,7 +46,23 @@ class Design(Columns):
         return describe_design(self)
 
     def hypothesis(self, spec: ContrastSpec) -> Hypothesis:
-        """Read a contrast over these columns and check that the design can estimate it."""
+        """Read a contrast over these columns and check that the design can estimate it.
+
+        Parameters
+        ----------
+        spec : str, array, dict or list of str
+            As for :meth:`voxlm.Fit.contrast`.
+
+        Returns
+        -------
+        Hypothesis
+            Its rows ``C``, shape ``(Q, P)``, and null values.
+
+        Raises
+        ------
+        ContrastError
+            The text cannot be read, or the design cannot estimate it.
+        """
         question = hypothesis(spec, self.coefficients, meaning=self.meaning)
         check_estimable(question.C, self.matrix, self.names)
         return question
@@ -102,15 +118,44 @@ class Design(Columns):
     def to_r(self, order: int = 0) -> str:
         """Write the R call that fits the same model to one voxel.
 
-        ``d`` holds ``frame`` and the voxel's series ``y``; ``order`` is that of the AR noise.
-        ``fit.to_r`` writes the data as well.
+        Parameters
+        ----------
+        order : int
+            Order of the AR noise; 0 for least squares.
+
+        Returns
+        -------
+        str
+            R code, in which ``d`` holds ``frame`` and the voxel's series ``y``;
+            :meth:`voxlm.Fit.to_r` writes the data as well.
+
+        Raises
+        ------
+        DesignError
+            The design was made from columns, not from a formula.
         """
         return to_r(self._formula_meaning(), order)
 
     def to_statsmodels(self, order: int = 0, maxiter: int = 3) -> str:
         """Write the statsmodels call that fits the same model to one voxel.
 
-        ``X`` is ``frame`` and ``y`` the voxel's series; ``fit.to_statsmodels`` writes the data too.
+        Parameters
+        ----------
+        order : int
+            Order of the AR noise; 0 for least squares.
+        maxiter : int
+            Fits at most of the AR iteration.
+
+        Returns
+        -------
+        str
+            Python code, in which ``X`` is ``frame`` and ``y`` the voxel's series;
+            :meth:`voxlm.Fit.to_statsmodels` writes the data as well.
+
+        Raises
+        ------
+        DesignError
+            The design was made from columns, not from a formula.
         """
         return to_statsmodels(self._formula_meaning(), order, maxiter)
 
@@ -120,9 +165,9 @@ class Design(Columns):
         return self.meaning
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the matrix: a row a scan, a column a column; returns matplotlib's Axes."""
+        """Draw the matrix, a row a scan, as :func:`voxlm.plot.design`; return the Axes."""
         return report.plot_design(self, ax=ax)
 
     def plot_correlation(self, ax: Any = None) -> Any:
-        """Draw the correlations between columns; returns matplotlib's Axes."""
+        """Draw the columns' correlations, as :func:`voxlm.plot.design_correlation`."""
         return report.plot_correlation(self, ax=ax)

@@ -60,6 +60,15 @@ def design(formula: str, run: Run, *, hrf: Any = "spm") -> Design:
         A table does not fit the run, or the run has no seconds where they are needed.
     DesignError
         The columns are not independent, or there are too many of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> events = pd.DataFrame({"onset": [4.0, 40, 80], "duration": 9.0, "trial_type": "face"})
+    >>> made = design("y ~ face", Run(np.ones((60, 1)), events, tr=2.0))
+    >>> made.matrix.shape, made.names
+    ((60, 3), ('face', 'drift_1', 'constant'))
     """
     made = compile_design(formula, run, run.events, hrf)
     check_design(made, run, run.sample_mask)

@@ -152,12 +152,44 @@ class Fitted:
         return self.estimate.vcov(np.eye(self.params.shape[0]))
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
-        """Return the bounds of the ``1 - alpha`` interval of each coefficient, ``(P, 2, V)``."""
+        """Return the bounds of the interval of each coefficient.
+
+        Parameters
+        ----------
+        alpha : float
+            One less the coverage, for instance 0.05 for 95 %.
+
+        Returns
+        -------
+        ndarray, shape (P, 2, V)
+
+        Raises
+        ------
+        DataError
+            An ``alpha`` that is not between 0 and 1.
+        """
         half = t_isf(share(alpha) / 2, self.df_resid) * self.bse
         return np.stack([self.params - half, self.params + half], axis=1)
 
     def predict(self, exog: Floats | pd.DataFrame | None = None) -> Floats:
-        """Return ``exog b``, shape ``(rows, V)``; the fitted values when ``exog`` is left out."""
+        """Return what the model expects at other rows of the design.
+
+        Parameters
+        ----------
+        exog : array_like of shape (rows, P) or DataFrame, optional
+            Values of the columns; of a table those called as :attr:`names`. The rows of the fit
+            where it is left out.
+
+        Returns
+        -------
+        ndarray, shape (rows, V)
+            ``exog b``, in the units of the fit.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or there are too many.
+        """
         if exog is None:
             return self.fittedvalues
         if isinstance(exog, pd.DataFrame):
@@ -174,7 +206,23 @@ class Fitted:
         return rows @ self.params
 
     def map(self, name: str) -> Floats:
-        """Return ``rsquared``, ``scale``, ``rho``, or the coefficients of a column by its name."""
+        """Return a map by name.
+
+        Parameters
+        ----------
+        name : str
+            ``"rsquared"``, ``"scale"``, ``"rho"``, or a column: its coefficients.
+
+        Returns
+        -------
+        ndarray, shape (V,)
+            Of ``rho`` of a higher order ``(p, V)``.
+
+        Raises
+        ------
+        DataError
+            For another name.
+        """
         if name in ("rsquared", "scale", "rho"):
             values: Floats = getattr(self, name)
             return values[0] if name == "rho" and self.order == 1 else values

@@ -113,6 +113,13 @@ def lm(
     Notes
     -----
     Equal to ``statsmodels`` OLS, WLS or RLM at every voxel.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> maps = Maps(pd.DataFrame({"age": [20.0, 30, 40, 50]}), data=[[1.0], [3], [2], [4]])
+    >>> lm("~ age", maps).params.round(3).tolist()
+    [[-0.3], [0.08]]
     """
     for_maps: dict[str, Any] = {
         "weights": weights,

@@ -237,6 +237,25 @@ def fir(delays: Iterable[int]) -> FIR:
     ----------
     delays : iterable of int
         For instance ``range(8)``; not negative, each once.
+
+    Returns
+    -------
+    FIR
+
+    Raises
+    ------
+    VoxlmError
+        No delays, one twice, or one that is no whole number from 0 on.
+
+    References
+    ----------
+    .. [1] Dale AM (1999). Optimal experimental design for event-related fMRI. Human Brain Mapping
+       8:109-114.
+
+    Examples
+    --------
+    >>> fir(range(3)).labels
+    ('delay_0', 'delay_1', 'delay_2')
     """
     found = [float(delay) for delay in delays]
     whole = all(delay == int(delay) and 0 <= delay <= MAX_DELAY for delay in found)
@@ -248,17 +267,77 @@ def fir(delays: Iterable[int]) -> FIR:
 
 
 def tent(start: float, stop: float, n: int) -> Tent:
-    """Return tents with ``n`` knots from ``start`` to ``stop`` seconds after the event."""
+    """Return tents, as AFNI's ``TENT(start, stop, n)``.
+
+    Parameters
+    ----------
+    start, stop : float
+        First and last knot, seconds after the event.
+    n : int
+        Number of knots, 2 or more.
+
+    Returns
+    -------
+    Tent
+
+    Raises
+    ------
+    VoxlmError
+        Times in another order, or too few knots or too many.
+
+    Examples
+    --------
+    >>> tent(0, 12, 4).knots
+    array([ 0.,  4.,  8., 12.])
+    """
     return Tent(*span("tent", start, stop, n, 2))
 
 
 def spline(start: float, stop: float, n: int) -> Spline:
-    """Return ``n`` cubic B-splines from ``start`` to ``stop`` seconds after the event."""
+    """Return cubic B-splines; the response is zero at both ends.
+
+    Parameters
+    ----------
+    start, stop : float
+        Where the response begins and ends, seconds after the event.
+    n : int
+        Number of functions, 2 or more.
+
+    Returns
+    -------
+    Spline
+
+    Raises
+    ------
+    VoxlmError
+        Times in another order, or too few functions or too many.
+
+    Examples
+    --------
+    >>> len(spline(0, 20, 6).labels)
+    6
+    """
     return Spline(*span("spline", start, stop, n, 2))
 
 
 def gamma(delay: float = 6.0, dispersion: float = 1.0) -> Gamma:
-    """Return one gamma density of mean ``delay`` and variance ``delay * dispersion``.
+    """Return one gamma density of unit area.
+
+    Parameters
+    ----------
+    delay : float
+        Its mean, seconds.
+    dispersion : float
+        Its variance over its mean, seconds; at most ``delay``.
+
+    Returns
+    -------
+    Gamma
+
+    Raises
+    ------
+    VoxlmError
+        A time that is not positive, or too long.
 
     Examples
     --------
@@ -275,7 +354,17 @@ def gamma(delay: float = 6.0, dispersion: float = 1.0) -> Gamma:
 
 
 def boxcar() -> Boxcar:
-    """Return no response at all: events enter the design as they are."""
+    """Return no response at all: events enter the design as they are.
+
+    Returns
+    -------
+    Boxcar
+
+    Examples
+    --------
+    >>> boxcar().kernels(2.0, 50)
+    (array([1.]),)
+    """
     return Boxcar()
 
 
