@@ -30,11 +30,11 @@ def map_of(drawn: Any, name: str) -> tuple[Any, str, float | None]:
     """Return an image, its title, and the least value that is shown."""
     if isinstance(drawn, Verdict):
         shown = _flat(drawn.contrast, drawn.values(name), name)
-        sizes = np.abs(shown[drawn.significant])
+        least = weakest(drawn, name)
         unit = drawn.contrast.space.counted
         words = f"{drawn.contrast.text}: {drawn.n_significant:,} {unit} significant"
-        least = float(sizes.min()) if sizes.size else float("inf")
-        return on_grid(drawn.contrast.space, shown), words, least
+        hidden = float("inf") if least is None else least
+        return on_grid(drawn.contrast.space, shown), words, hidden
     if isinstance(drawn, Contrast):
         shown = _flat(drawn, drawn.values(name), name)
         return on_grid(drawn.space, shown), drawn.text, None
@@ -44,6 +44,12 @@ def map_of(drawn: Any, name: str) -> tuple[Any, str, float | None]:
         f"a map is a Contrast, a Verdict or an image, got {type(drawn).__name__}; of a fit ask a "
         "contrast, or fit.image('rsquared')"
     )
+
+
+def weakest(verdict: Verdict, name: str = "z") -> float | None:
+    """Return the least significant value, as float64 or float32 holds it, whichever is less."""
+    sizes = np.abs(verdict.values(name)[verdict.significant])
+    return min(float(np.float32(sizes.min())), float(sizes.min())) if sizes.size else None
 
 
 def _flat(asked: Contrast, values: NDArray[np.float64], name: str) -> NDArray[np.float64]:

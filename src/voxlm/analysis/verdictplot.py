@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from voxlm import report
+from voxlm.analysis.drawn import weakest
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
 from voxlm.images.space import Volume
@@ -20,8 +21,9 @@ def draw(verdict: Verdict, background: Any, n_slices: int) -> Any:
     space = verdict.contrast.space
     label = verdict.contrast.intent("stat")[0] or verdict.contrast.kind
     said = f"{verdict.contrast.text}: {verdict.n_significant:,} {space.unit}, {verdict.words}"
+    words: dict[str, Any] = {"label": label, "threshold": weakest(verdict, "stat")}
     if space.grid is not None:
-        return _slices(verdict, space.grid, background, n_slices, {"label": label, "title": said})
+        return _slices(verdict, space.grid, background, n_slices, {**words, "title": said})
     if background is not None:
         raise DataError(f"a background lies under volumes; these are {space.unit}")
     sheets = space.sheets(verdict.values("stat"))
@@ -30,7 +32,7 @@ def draw(verdict: Verdict, background: Any, n_slices: int) -> Any:
     shown = sum(int(np.sum(np.nan_to_num(values) != 0)) for _, values in sheets.values())
     if verdict.n_significant > shown:
         said += f"; {verdict.n_significant - shown:,} of them beneath the cortex, not drawn"
-    return report.plot_surface(report.surface_image(sheets), label=label, title=said)
+    return report.plot_surface(report.surface_image(sheets), title=said, **words)
 
 
 def _slices(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from voxlm import report
 from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.drawn import weakest
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
 from voxlm.analysis.groupfit import GroupFit
@@ -148,13 +149,12 @@ def picture(fit: Fit | FixedEffects, answered: Answer) -> Any:
     verdict = answered.verdict
     if verdict.contrast.space.grid is None:
         return verdict.plot()
-    z = np.abs(verdict.values("z"))
-    weakest = float(z[verdict.significant].min()) if verdict.n_significant else None
+    least = weakest(verdict)
     decided = str(verdict).partition(":")[0]
     return report.plot_stat_map(
         answered.contrast.image("z"),
         first.run.space.image(_mean(first)),
-        threshold=weakest if weakest is not None else np.inf,
+        threshold=np.inf if least is None else least,
         label="z",
         title=f"{answered.contrast.text}: {decided} ({verdict.method}, {verdict.alpha:g})",
     )

@@ -17,7 +17,7 @@ MOST_POINTS = 2000
 TAIL = 200
 
 
-def plot_qq(values: Floats, label: str = "residual", ax: Axes | None = None) -> Axes:
+def plot_qq(values: Floats, label: str = "residual (sd)", ax: Axes | None = None) -> Axes:
     """Draw the quantiles of standardised values against those of a normal variable.
 
     Parameters
@@ -25,7 +25,7 @@ def plot_qq(values: Floats, label: str = "residual", ax: Axes | None = None) -> 
     values : ndarray
         Of any shape; NaN are left out.
     label : str
-        What they are.
+        What they are, with the unit.
     ax : Axes, optional
         Where to draw; a new figure where not given.
 
@@ -57,7 +57,7 @@ def plot_qq(values: Floats, label: str = "residual", ax: Axes | None = None) -> 
         label=f"{known.size:,} values", rasterized=True,
     )  # fmt: skip
     ax.set_xlabel("normal quantile")
-    ax.set_ylabel(f"{label} (sd)")
+    ax.set_ylabel(label)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc="upper left")
     return ax

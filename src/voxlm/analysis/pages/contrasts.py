@@ -10,6 +10,7 @@ import pandas as pd
 
 from voxlm import report
 from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.drawn import weakest
 from voxlm.analysis.pages.maps import UNDRAWN, on_surface
 from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
@@ -151,7 +152,7 @@ def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
     found = verdict.n_significant > 0
     if sheets := space.sheets(verdict.values("z") if found else contrast.z):
         which = "Significant z values" if found else "z values, no threshold,"
-        yield from on_surface(sheets, f"{which} of {name}", "z", _weakest(verdict))
+        yield from on_surface(sheets, f"{which} of {name}", "z", weakest(verdict))
     elif space.unit in UNDRAWN:
         yield report.Prose(UNDRAWN[space.unit], "note")
     if image is not None:
@@ -165,30 +166,24 @@ def _maps(name: str, verdict: Verdict, background: Any) -> Iterator[Any]:
 
 def _volumes(name: str, verdict: Verdict, image: Any, background: Any) -> Iterator[Any]:
     """Yield slices and cuts of what is significant, and a viewer of the whole map."""
-    space, weakest = verdict.contrast.space, _weakest(verdict)
+    space, least = verdict.contrast.space, weakest(verdict)
     shown = space.volume(verdict.values("z")) if verdict.n_significant else None
     if shown is not None and np.any(shown.dataobj):
         said = f"z of {name} in its {verdict.n_significant:,} significant {space.counted}"
-        drawn = report.plot_stat_map(shown, background, threshold=weakest)
+        drawn = report.plot_stat_map(shown, background, threshold=least)
         yield report.picture(drawn, f"{said}, in axial slices", wide=True)
-        drawn = report.plot_ortho(shown, background, threshold=weakest)
+        drawn = report.plot_ortho(shown, background, threshold=least)
         yield report.picture(drawn, f"{said}, in three cuts through the peak")
         if report.in_mni(image):
-            glass = report.plot_glass(shown, threshold=weakest)
+            glass = report.plot_glass(shown, threshold=least)
             yield report.picture(glass, f"{said}, in a glass brain")
-            surface = report.plot_surface(shown, threshold=weakest)
+            surface = report.plot_surface(shown, threshold=least)
             yield report.picture(surface, f"{said}, sampled on the fsaverage5 surface")
     under = background if report.in_mni(image) else None  # every voxel is drawn: nothing to see
     whole = report.plot_stat_map(image, under, label="z, no threshold")
     yield report.picture(whole, f"z of {name} at every voxel, no threshold", wide=True)
-    page = report.viewer(image, background, threshold=weakest, title=name)
+    page = report.viewer(image, background, threshold=least, title=name)
     yield report.Viewer(page, f"Interactive viewer of the z map of {name}")
-
-
-def _weakest(verdict: Verdict) -> float | None:
-    """Return the least |z| that is significant, for the colour bar."""
-    sizes = np.abs(verdict.contrast.z[verdict.significant])
-    return float(sizes.min()) if sizes.size else None
 
 
 def _table(verdict: Verdict) -> Iterator[Any]:
