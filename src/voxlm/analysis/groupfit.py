@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from voxlm.analysis.behind import resampling_of, residuals_of
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.groupsummary import describe_group
-from voxlm.analysis.groupvoxel import compare_group, refit_voxel, write_r
 from voxlm.analysis.savegroup import save_group
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.termtests import TermTests, test_terms
@@ -34,7 +33,8 @@ from voxlm.images.space import Space
 from voxlm.kernels.tails import t_isf, t_to_p
 from voxlm.models.pieces import Pieces
 
-# Pictures and the page's template are loaded by whoever wants a report.
+# Pictures, the page's template and the peers are loaded by whoever wants them.
+groupvoxel = lazy_loader.load("voxlm.analysis.groupvoxel", suppress_warning=True)
 statistics = lazy_loader.load("voxlm.analysis.statistics", suppress_warning=True)
 pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
@@ -336,11 +336,11 @@ class GroupFit:
 
     def voxel(self, i: int | str, j: int | None = None, k: int | None = None) -> Any:
         """Return statsmodels' own results for a voxel: the same maps, the same columns."""
-        return refit_voxel(self, self.space.index(i, j, k))
+        return groupvoxel.refit_voxel(self, self.space.index(i, j, k))
 
     def check(self, n: int = 20, seed: int = 0) -> pd.DataFrame:
         """Refit random voxels with statsmodels; tabulate the largest differences."""
-        return compare_group(self, n, seed)
+        return groupvoxel.compare_group(self, n, seed)
 
     def to_r(
         self, folder: str | PathLike[str], i: int | str, j: int | None = None, k: int | None = None
@@ -352,7 +352,7 @@ class GroupFit:
         Path
             The R script; the table lies beside it.
         """
-        return write_r(self, self.space.index(i, j, k), Path(folder))
+        return groupvoxel.write_r(self, self.space.index(i, j, k), Path(folder))
 
     def report(
         self,

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from voxlm.models.source import Scans
+
+tqdm = lazy_loader.load("tqdm")
 
 
 class Watched:
@@ -28,7 +30,7 @@ class Watched:
 
     def __init__(self, scans: Scans, name: str, show: bool) -> None:
         self._scans = scans
-        self._bar = tqdm(total=scans.n_scans, desc=name, unit="scan", disable=not show)
+        self._bar = tqdm.tqdm(total=scans.n_scans, desc=name, unit="scan") if show else None
 
     def __enter__(self) -> Scans:
         return self
@@ -39,7 +41,8 @@ class Watched:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     @property
     def n_scans(self) -> int:
@@ -65,7 +68,8 @@ class Watched:
         """Yield scans a few at a time, moving the bar."""
         for start, block in self._scans.blocks(size):
             yield start, block
-            self._bar.update(block.shape[0])
+            if self._bar is not None:
+                self._bar.update(block.shape[0])
 
     def read(self, voxels: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the series of some voxels."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
 from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.design.table import fixed
@@ -174,7 +174,7 @@ def _sequential(fit: GroupFit, kind: int) -> dict[str, Floats]:
         first = np.concatenate([constant, *(places[names[s]] for s in before)]).astype(np.int64)
         last = np.setdiff1d(np.arange(X.shape[1]), np.concatenate([first, places[name]]))
         order = np.concatenate([first, places[name], last])
-        R = qr(X[:, order], mode="r")[0][: X.shape[1]]
+        R = scipy.linalg.qr(X[:, order], mode="r")[0][: X.shape[1]]
         C = np.zeros((places[name].size, X.shape[1]))
         C[:, order] = R[first.size : first.size + places[name].size]
         own = places[name]

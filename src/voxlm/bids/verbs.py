@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from voxlm.bids.variables import TIMING, Namespace, listed
 from voxlm.errors import DataError, did_you_mean
@@ -101,7 +101,7 @@ def _lag(space: Namespace, step: Mapping[str, Any]) -> None:
         if x.isna().any():
             raise DataError("has missing values")
         by, order = float(step.get("shift", 1)), int(step.get("order", 3))
-        moved = ndimage.shift(
+        moved = scipy.ndimage.shift(
             x.to_numpy(), by, order=order, mode=mode, cval=float(step.get("constant", 0.0))
         )
         found = pd.Series(moved, x.index)

@@ -17,18 +17,12 @@ from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.statmap import wald
 from voxlm.errors import ContrastError, DataError
 from voxlm.glm.masking import check_images, make_masker, stack
-from voxlm.glm.weights import as_rows, check_one_of, expression_to_contrast_vector
+from voxlm.glm.paths import open_path
+from voxlm.glm.weights import as_rows, check_one_of
+from voxlm.glm.weights import expression_to_contrast_vector as expression_to_contrast_vector
 from voxlm.kernels import tails
 from voxlm.models.estimate import Estimate
 from voxlm.models.reduce import FITTED
-
-__all__ = [
-    "Contrast",
-    "compute_contrast",
-    "compute_fixed_effect_contrast",
-    "compute_fixed_effects",
-    "expression_to_contrast_vector",
-]
 
 Floats = NDArray[np.float64]
 DOFMAX = 1e10
@@ -399,3 +393,6 @@ def compute_fixed_effects(
     maps = (contrast.effect, contrast.variance, contrast.stat(), contrast.z_score())
     effect, variance, stat, z = (masker.inverse_transform(values) for values in maps)
     return effect, variance, stat, z
+
+
+open_path(__name__)

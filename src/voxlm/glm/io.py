@@ -19,6 +19,7 @@ from voxlm.glm.clustertable import Rule, cluster_table
 from voxlm.glm.faults import InputTypeError
 from voxlm.glm.filenames import Filenames, contrast_labels, filenames_of
 from voxlm.glm.masking import VolumeMasker
+from voxlm.glm.paths import open_path
 from voxlm.glm.thresholding import say_unused
 from voxlm.glm.weights import as_rows, check_one_of, expression_to_contrast_vector
 from voxlm.images.atomic import staging
@@ -328,3 +329,6 @@ def weights_of(spec: Any, columns: list[str]) -> Any:
     if isinstance(spec, str):
         return np.atleast_2d(expression_to_contrast_vector(spec, columns))
     return as_rows(spec, len(columns), None)[0]
+
+
+open_path(__name__)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxlm.contrasts.statmap import wald
 from voxlm.errors import ContrastError
+from voxlm.glm.paths import open_path
 from voxlm.kernels.tails import t_isf
 
 Floats = NDArray[np.float64]
@@ -280,3 +281,6 @@ def pad_contrast(rows: NDArray[Any], n_columns: int, stat_type: str) -> NDArray[
 def _root(variance: Any) -> Any:
     """Return the root of a variance; NaN where there is none, so that no t is made of rounding."""
     return np.sqrt(np.where(np.asarray(variance) > 0, variance, np.nan))
+
+
+open_path(__name__)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxlm import kernels
 from voxlm.errors import DesignError, VoxlmError
 from voxlm.glm.model import LikelihoodModelResults
+from voxlm.glm.paths import open_path
 from voxlm.images.scans import array_scans
-from voxlm.kernels.arvariance import contrast_covariance
 from voxlm.kernels.rank import rank
 from voxlm.models.estimate import Estimate
 from voxlm.models.onepass import fit_one_pass
@@ -305,7 +306,7 @@ def grouped(
     names = np.array(["_".join(map(str, column)) for column in rho.T.tolist()])
     order = np.argsort(back.ravel(), kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(back.ravel(), minlength=rho.shape[1]))[:-1])
-    covs = contrast_covariance(found.basis, np.ascontiguousarray(rho), eye)
+    covs = kernels.arvariance.contrast_covariance(found.basis, np.ascontiguousarray(rho), eye)
     results = {}
     for k, voxels in enumerate(parts):
         series = None if data is None else data[:, voxels]
@@ -333,3 +334,6 @@ def check_rows(Y: Any, X: Any) -> None:
 def _over(residuals: Any, variance: Any) -> Any:
     scale = np.asarray(variance)
     return residuals * np.where(scale > 0, 1.0 / np.sqrt(np.where(scale > 0, scale, 1.0)), 0.0)
+
+
+open_path(__name__)

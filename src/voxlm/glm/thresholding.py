@@ -21,6 +21,7 @@ from voxlm.glm.masking import (
     is_surface,
     make_masker,
 )
+from voxlm.glm.paths import open_path
 from voxlm.glm.weights import check_one_of
 from voxlm.images.opening import open_image
 from voxlm.inference.ari import ari
@@ -294,3 +295,6 @@ def _like(
     if isinstance(made, nib.Nifti1Image) and len(open_image(image, "stat_img").shape) == 4:
         return nib.Nifti1Image(made.get_fdata()[..., None], made.affine)
     return made
+
+
+open_path(__name__)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import gammainc, gammaln, xlogy
 
 from voxlm.errors import VoxlmError
 from voxlm.hrf.response import Verbs
@@ -158,7 +158,11 @@ def density(t: Floats, shape: float, scale: float) -> Floats:
     array([0.    , 0.    , 0.3679])
     """
     x = np.maximum(t, 0.0) / scale
-    return np.where(t > 0, np.exp(xlogy(shape - 1.0, x) - x - gammaln(shape)) / scale, 0.0)
+    return np.where(
+        t > 0,
+        np.exp(scipy.special.xlogy(shape - 1.0, x) - x - scipy.special.gammaln(shape)) / scale,
+        0.0,
+    )
 
 
 def area(gamma: DoubleGamma, t: Floats) -> Floats:
@@ -170,8 +174,10 @@ def area(gamma: DoubleGamma, t: Floats) -> Floats:
     array([0.   , 0.   , 0.833])
     """
     since = np.maximum(t, 0.0)
-    peak = gammainc(gamma.delay / gamma.dispersion, since / gamma.dispersion)
-    under = gammainc(gamma.undershoot / gamma.u_dispersion, since / gamma.u_dispersion)
+    peak = scipy.special.gammainc(gamma.delay / gamma.dispersion, since / gamma.dispersion)
+    under = scipy.special.gammainc(
+        gamma.undershoot / gamma.u_dispersion, since / gamma.u_dispersion
+    )
     return np.asarray(peak - gamma.ratio * under)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from voxlm.images.opening import Opened
 from voxlm.images.resample import Grid, resample
@@ -89,5 +89,5 @@ class ExactScans:
         if self.fwhm is not None:
             for axis, sigma in enumerate(sigma_of(self.fwhm, self.space.voxel_sizes)):
                 if sigma > 0:
-                    volume = ndimage.gaussian_filter1d(volume, sigma, axis=axis)
+                    volume = scipy.ndimage.gaussian_filter1d(volume, sigma, axis=axis)
         return volume[self.space.mask]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from voxlm.errors import DataError
 from voxlm.images.nifti import SAME_MM
@@ -114,7 +114,7 @@ def resample(values: NDArray[np.floating], source: Grid, target: Grid, order: in
     move = np.linalg.solve(source.affine, target.affine)
     move[np.abs(move) < 1e-12] = 0.0
     return np.asarray(
-        ndimage.affine_transform(
+        scipy.ndimage.affine_transform(
             values, move[:3, :3], move[:3, 3], target.shape, np.float64, order, "constant", 0.0
         )
     )

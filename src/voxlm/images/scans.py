@@ -10,13 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxlm import kernels
 from voxlm.errors import DataError
 from voxlm.images.opening import Opened
 from voxlm.images.smoothing import sigma_of
 from voxlm.images.space import Space, Table, Volume
 from voxlm.images.stream import chunks
 from voxlm.kernels.gather import gather, places
-from voxlm.kernels.smooth import smooth, smoother
 from voxlm.kernels.threads import over_blocks
 
 Block = tuple[int, NDArray[Any]]
@@ -194,12 +194,12 @@ def _fetcher(scans: ImageScans, voxels: NDArray[np.int64]) -> Fetch:
                 gather(volume, source, slope, inter, row)
 
         return copy
-    plan = smoother(voxels, grid, sigma_of(scans.fwhm, scans.space.voxel_sizes))
+    plan = kernels.smooth.smoother(voxels, grid, sigma_of(scans.fwhm, scans.space.voxel_sizes))
 
     def smoothed(volumes: NDArray[Any], rows: NDArray[Any]) -> None:
         def work(start: int, stop: int) -> None:
             for at in range(start, stop):
-                smooth(volumes[at], plan, slope, inter, rows[at])
+                kernels.smooth.smooth(volumes[at], plan, slope, inter, rows[at])
 
         over_blocks(len(volumes), 1, work)
 

@@ -14,13 +14,13 @@ import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm import kernels
 from voxlm.images.nifti import SAME_MM
 from voxlm.images.opening import Opened
 from voxlm.images.smoothing import sigma_of
 from voxlm.images.space import Volume
 from voxlm.images.stream import only_volume
 from voxlm.kernels.gather import gather, places
-from voxlm.kernels.smooth import Smoother, smooth, smoother
 
 # A tenth of a second to load, for maps on several grids only.
 ndimage = lazy_loader.load("scipy.ndimage", suppress_warning=True)
@@ -49,7 +49,7 @@ class Reader:
 
     space: Volume
     source: NDArray[np.int64]
-    plan: Smoother | None
+    plan: kernels.smooth.Smoother | None
     zeros: bool
     order: int
 
@@ -75,7 +75,8 @@ def reader(space: Volume, fwhm: Fwhm = None, zeros: bool = False, order: int = 3
     voxels = space.voxels
     plan = None
     if fwhm is not None:
-        plan = smoother(voxels, space.shape, sigma_of(fwhm, space.voxel_sizes))
+        sigma = sigma_of(fwhm, space.voxel_sizes)
+        plan = kernels.smooth.smoother(voxels, space.shape, sigma)
     return Reader(space, places(voxels, space.shape), plan, zeros, order)
 
 
@@ -124,15 +125,18 @@ def _filled(values: NDArray[np.floating], whole: NDArray[np.bool_]) -> NDArray[n
 
 
 def _smooth(
-    how: Reader, plan: Smoother, values: NDArray[np.floating], row: NDArray[np.floating]
+    how: Reader,
+    plan: kernels.smooth.Smoother,
+    values: NDArray[np.floating],
+    row: NDArray[np.floating],
 ) -> None:
     """Smooth a row's volume in place, over what is there: weights are rescaled beside holes."""
     hole = ~np.isfinite(values) | (how.zeros & (values == 0))
     gone = np.isnan(row)
-    smooth(np.where(hole, 0.0, values), plan, 1.0, 0.0, row)
+    kernels.smooth.smooth(np.where(hole, 0.0, values), plan, 1.0, 0.0, row)
     if hole.any():
         weight = np.empty_like(row)
-        smooth((~hole).astype(np.float32), plan, 1.0, 0.0, weight)
+        kernels.smooth.smooth((~hole).astype(np.float32), plan, 1.0, 0.0, weight)
         with np.errstate(divide="ignore", invalid="ignore"):
             row /= weight
         row[gone] = np.nan

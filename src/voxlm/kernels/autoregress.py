@@ -13,11 +13,10 @@ Axes: P columns, p order, U scans near an edge, W lanes (voxels worked side by s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm.kernels.arfit import ArFit, room
 from voxlm.kernels.cochrane import solve_voxels
 from voxlm.kernels.lagged import LaggedBasis
 from voxlm.kernels.sums import Sums
@@ -26,31 +25,6 @@ from voxlm.kernels.threads import over_blocks
 Floats = NDArray[np.float64]
 
 BLOCK = 2048
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ArFit:
-    """Coefficients and noise of every voxel, in units of the shifted data.
-
-    Parameters
-    ----------
-    params : ndarray, shape (P, V)
-        Coefficients of the columns of X.
-    rho : ndarray, shape (p, V)
-        AR coefficients.
-    ssr : ndarray, shape (V,)
-        Whitened residual sum of squares.
-    iterations : ndarray of int, shape (V,)
-        Fits made, the final one counted as statsmodels counts it.
-    converged : ndarray of bool, shape (V,)
-        Whether the coefficients settled before ``maxiter``.
-    """
-
-    params: Floats
-    rho: Floats
-    ssr: Floats
-    iterations: NDArray[np.int64]
-    converged: NDArray[np.bool_]
 
 
 def fit_autoregressive(
@@ -90,17 +64,6 @@ def fit_autoregressive(
     cuts = bins if p == 1 else 0
     iterate(basis, sums, offset, nothing, np.empty((0, p + 1, 0)), (maxiter, rtol, cuts), out)
     return out
-
-
-def room(rows: int, order: int, n_voxels: int) -> ArFit:
-    """Allocate a fit of some coefficients."""
-    return ArFit(
-        np.empty((rows, n_voxels)),
-        np.empty((order, n_voxels)),
-        np.empty(n_voxels),
-        np.empty(n_voxels, dtype=np.int64),
-        np.empty(n_voxels, dtype=np.bool_),
-    )
 
 
 def iterate(

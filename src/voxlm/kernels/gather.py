@@ -6,8 +6,9 @@ running fastest.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 
@@ -34,8 +35,10 @@ def places(voxels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
     return np.ascontiguousarray(x + shape[0] * (y + shape[1] * z))
 
 
-@njit(cache=True, nogil=True)
-def gather(volume, source, slope, inter, out):  # type: ignore[no-untyped-def]
+@np.errstate(invalid="ignore", over="ignore")  # what is not finite is for the caller to see
+def gather(
+    volume: NDArray[Any], source: NDArray[np.int64], slope: float, inter: float, out: NDArray[Any]
+) -> None:
     """Write ``slope * volume[source] + inter`` into a row, in float64 arithmetic.
 
     Parameters
@@ -56,12 +59,14 @@ def gather(volume, source, slope, inter, out):  # type: ignore[no-untyped-def]
     >>> row
     array([6.5, 2.5])
     """
-    for v in range(source.size):
-        out[v] = np.float64(volume[source[v]]) * slope + inter
+    raw = volume.take(source, mode="clip")  # no place lies outside, so none is looked for
+    out[:] = raw if (slope, inter) == (1, 0) else _scaled(raw, slope, inter)
 
 
-@njit(cache=True, nogil=True)
-def add_volume(volume, slope, inter, total):  # type: ignore[no-untyped-def]
+@np.errstate(invalid="ignore", over="ignore")
+def add_volume(
+    volume: NDArray[Any], slope: float, inter: float, total: NDArray[np.float64]
+) -> None:
     """Add a whole volume to a running total.
 
     Parameters
@@ -80,5 +85,10 @@ def add_volume(volume, slope, inter, total):  # type: ignore[no-untyped-def]
     >>> total
     array([2., 3.])
     """
-    for v in range(volume.size):
-        total[v] += np.float64(volume[v]) * slope + inter
+    total += volume if (slope, inter) == (1, 0) else _scaled(volume, slope, inter)
+
+
+def _scaled(raw: NDArray[Any], slope: float, inter: float) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = np.multiply(raw, slope, dtype=np.float64)
+    values += inter
+    return values

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.gather import gather, places
+from voxlm.kernels.gather import places
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -245,4 +245,4 @@ def smooth(volume: NDArray[Any], plan: Smoother, slope: float, inter: float, out
     _along_y(rows, y.weights, y.source, sheets)
     box = np.empty(n_out, dtype=np.float32)
     _along_z(sheets, z.weights, z.source, box)
-    gather(box.reshape(-1), plan.source, 1.0, 0.0, out)
+    out[:] = box.take(plan.source, mode="clip")

@@ -4,7 +4,7 @@ Two ways in. :func:`sums_of_array` takes an array in memory by blocks of voxels 
 cache, projects the design out and takes products of *residuals*, so no digits are lost whatever the
 baseline. :class:`Accumulator` takes scans as they arrive, a few at a time, less each voxel's first
 value, and keeps ``reducer' Y``: memory does not grow with the number of scans. Both are matrix
-products (BLAS) but for one fused pass that subtracts, checks and converts.
+products (BLAS) but for what subtracts and compares, on blocks that stay in the cache.
 
 Axes: n scans, V voxels, P columns, p order, U scans near an edge.
 """
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.lagged import LaggedBasis
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
+Stretches = list[list[slice]]
 
 BLOCK = 1024  # voxels: 300 scans of them (2.4 MB) stay in the last-level cache
 TILE = 4096  # voxels: 16 scans of them (0.5 MB) stay in the second-level cache
@@ -83,23 +83,36 @@ def empty_sums(basis: LaggedBasis, n_voxels: int) -> Sums:
     )
 
 
-@njit(cache=True, nogil=True)
-def _subtract(data, shift, first, varies, out):  # type: ignore[no-untyped-def]
+def _subtract(
+    data: NDArray[Any], shift: Floats, first: NDArray[Any], varies: NDArray[np.bool_], out: Floats
+) -> None:
     """Write data - shift, marking voxels that ever differ from their first value."""
-    for t in range(data.shape[0]):
-        for v in range(data.shape[1]):
-            varies[v] |= data[t, v] != first[v]
-            out[t, v] = data[t, v] - shift[v]
+    varies |= (data != first).any(axis=0)
+    np.subtract(data, shift, out=out)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
-def _lag_products(rows, first_row, since_cut, auto):  # type: ignore[no-untyped-def]
-    """Add ``Σ r_t r_{t-k}`` for the rows from ``first_row`` on, within segments."""
-    for t in range(first_row, rows.shape[0]):
-        for k in range(auto.shape[0]):
-            if since_cut[t] >= k:
-                for v in range(rows.shape[1]):
-                    auto[k, v] += rows[t, v] * rows[t - k, v]
+def _stretches(since_cut: NDArray[np.int64], order: int, carried: int = 0) -> Stretches:
+    """Return for each lag the stretches of rows that have a row of their segment so far before.
+
+    ``carried`` rows stand before the first of ``since_cut``.
+
+    Examples
+    --------
+    >>> _stretches(np.array([0, 1, 2, 0, 1]), 1)
+    [[slice(0, 5, None)], [slice(1, 3, None), slice(4, 5, None)]]
+    """
+    found = []
+    for k in range(order + 1):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], since_cut >= k, [0]])))
+        found.append([slice(a, b) for a, b in (edges + carried).reshape(-1, 2).tolist()])
+    return found
+
+
+def _lag_products(rows: Floats, stretches: Stretches, auto: Floats) -> None:
+    """Add ``Σ r_t r_{t-k}`` over the stretches of each lag k."""
+    for k, parts in enumerate(stretches):
+        for at in parts:
+            auto[k] += np.einsum("tv,tv->v", rows[at], rows[at.start - k : at.stop - k])
 
 
 def _since_cut(basis: LaggedBasis) -> NDArray[np.int64]:
@@ -134,11 +147,11 @@ def sums_of_array(basis: LaggedBasis, data: NDArray[Any], shift: Floats | None =
     sums = empty_sums(basis, n_voxels)
     if n_voxels:
         sums.shift[:] = data[0] if shift is None else shift
-    since_cut = _since_cut(basis)
+    stretches = _stretches(_since_cut(basis), basis.order)
 
     @np.errstate(invalid="ignore", over="ignore")  # the caller looks for what is not finite
     def work(start: int, stop: int) -> None:
-        _reduce_block(basis, sums, data[:, start:stop], slice(start, stop), since_cut)
+        _reduce_block(basis, sums, data[:, start:stop], slice(start, stop), stretches)
 
     over_blocks(n_voxels, BLOCK, work)
     return sums
@@ -149,17 +162,17 @@ def _reduce_block(
     sums: Sums,
     data: NDArray[Any],
     at: slice,
-    since_cut: NDArray[np.int64],
+    stretches: Stretches,
 ) -> None:
     """Take products of the data and project them; of the residuals where digits would cancel."""
     rows: Floats = np.empty(data.shape)
     _subtract(data, sums.shift[at], data[0], sums.varies[at], rows)
-    _take_products(basis, sums, rows, at, since_cut)
+    _take_products(basis, sums, rows, at, stretches)
     whole = sums.auto[0, at].copy()
     _project_out(basis, sums, at)
     lost = np.flatnonzero(sums.auto[0, at] < CANCELLED * whole)
     if lost.size:
-        _reduce_residuals(basis, sums, rows[:, lost], at.start + lost, since_cut)
+        _reduce_residuals(basis, sums, rows[:, lost], at.start + lost, stretches)
 
 
 def _reduce_residuals(
@@ -167,13 +180,13 @@ def _reduce_residuals(
     sums: Sums,
     rows: Floats,
     at: NDArray[np.intp],
-    since_cut: NDArray[np.int64],
+    stretches: Stretches,
 ) -> None:
     """Project rows of some voxels first, and take products of what is left."""
     projection = sums.projection[:, at]
     mean = _mean(basis, rows, projection)
     rows -= basis.Q @ projection
-    _take_products(basis, sums, rows, at, since_cut)
+    _take_products(basis, sums, rows, at, stretches)
     sums.projection[:, at] = projection
     sums.mean[at] = mean
     sums.spread[at] = sums.auto[0, at] + _about_mean(basis, projection, mean)
@@ -184,7 +197,7 @@ def _take_products(
     sums: Sums,
     rows: Floats,
     at: slice | NDArray[np.intp],
-    since_cut: NDArray[np.int64],
+    stretches: Stretches,
 ) -> None:
     """Write the products of the design, and of themselves, with rows of some voxels."""
     P, p = basis.n_columns, basis.order
@@ -194,7 +207,7 @@ def _take_products(
     sums.total[:, at] = products[P + p * P :]
     sums.near[:, at] = rows[basis.near]
     auto = np.zeros((p + 1, rows.shape[1]))
-    _lag_products(rows, 0, since_cut, auto)
+    _lag_products(rows, stretches, auto)
     sums.auto[:, at] = auto
 
 
@@ -257,14 +270,24 @@ class Accumulator:
         at = slice(self._seen, self._seen + scans.shape[0])
         near = np.flatnonzero((self._basis.near >= at.start) & (self._basis.near < at.stop))
 
+        order = self._basis.order
+        stretches = _stretches(self._since_cut[at], order, carried=order)
+
         @np.errstate(invalid="ignore", over="ignore")
         def work(start: int, stop: int) -> None:
-            self._reduce(scans[:, start:stop], at, slice(start, stop), near)
+            self._reduce(scans[:, start:stop], at, slice(start, stop), near, stretches)
 
         over_blocks(scans.shape[1], TILE, work)
         self._seen = at.stop
 
-    def _reduce(self, scans: NDArray[Any], at: slice, here: slice, near: NDArray[np.intp]) -> None:
+    def _reduce(
+        self,
+        scans: NDArray[Any],
+        at: slice,
+        here: slice,
+        near: NDArray[np.intp],
+        stretches: Stretches,
+    ) -> None:
         """Add the products of some scans of one tile of voxels."""
         assert self._shift is not None
         order, n = self._basis.order, scans.shape[0]
@@ -272,15 +295,10 @@ class Accumulator:
         rows[:order] = self._carried[:, here]
         new = rows[order:]
         _subtract(scans, self._shift[here], self._first[here], self._varies[here], new)
-        _lag_products(rows, order, self._lags(at), self._auto[:, here])
+        _lag_products(rows, stretches, self._auto[:, here])
         self._products[:, here] += self._basis.reducer[at].T @ new
         self._near[near, here] = new[self._basis.near[near] - at.start]
         self._carried[:, here] = rows[n:]
-
-    def _lags(self, at: slice) -> NDArray[np.int64]:
-        """Return how many scans of the same segment come before each row, carried rows first."""
-        carried = np.zeros(self._basis.order, dtype=np.int64)
-        return np.concatenate([carried, self._since_cut[at]])
 
     def sums(self) -> Sums:
         """Turn products of the data into products of its residuals, in place: this is the end."""

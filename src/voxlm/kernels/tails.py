@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -179,7 +179,9 @@ def f_to_z(f: ArrayLike, df_num: ArrayLike, df: ArrayLike) -> Array:
     stat, q, nu = _broadcast_f(f, df_num, df)
     log_upper, log_lower = _f_tails(stat, q, nu)
     return np.where(
-        log_upper <= LOG_HALF, -special.ndtri_exp(log_upper), special.ndtri_exp(log_lower)
+        log_upper <= LOG_HALF,
+        -scipy.special.ndtri_exp(log_upper),
+        scipy.special.ndtri_exp(log_lower),
     )
 
 
@@ -192,11 +194,11 @@ def t_isf(p: ArrayLike, df: ArrayLike) -> Array:
     array([1.984])
     """
     tail, nu = _broadcast(p, df)
-    found = -special.stdtrit(np.minimum(nu, 1e15), tail)
+    found = -scipy.special.stdtrit(np.minimum(nu, 1e15), tail)
     deep = ~np.isfinite(found) & (tail < 0.5)  # too small a tail for scipy
     if deep.any():
         found[deep] = np.sqrt(f_isf(2.0 * tail[deep], 1.0, nu[deep]))
-    return np.where(nu >= INFINITE_DF, -special.ndtri(tail), found)
+    return np.where(nu >= INFINITE_DF, -scipy.special.ndtri(tail), found)
 
 
 def f_isf(p: ArrayLike, df_num: ArrayLike, df: ArrayLike) -> Array:
@@ -214,7 +216,7 @@ def f_isf(p: ArrayLike, df_num: ArrayLike, df: ArrayLike) -> Array:
     goal = np.where(known, LOG_HALF, goal)
     # Wilson-Hilferty starts it, Newton's steps on log tail against log F finish it.
     u = 2.0 / (9.0 * q)
-    f = np.maximum(1.0 - u - np.sqrt(u) * special.ndtri(np.exp(goal)), 0.1) ** 3
+    f = np.maximum(1.0 - u - np.sqrt(u) * scipy.special.ndtri(np.exp(goal)), 0.1) ** 3
     for _ in range(NEWTON_STEPS):
         log_sf = f_log_sf(f, q, nu)
         slope = np.exp(_f_log_density(f, q, nu) - log_sf)
@@ -229,10 +231,10 @@ def f_isf(p: ArrayLike, df_num: ArrayLike, df: ArrayLike) -> Array:
 def _f_log_density(f: Array, q: Array, nu: Array) -> Array:
     """Log of F times its density, the density of log F."""
     half_q, half_nu = q / 2.0, nu / 2.0
-    chi = half_q * np.log(half_q * f) - half_q * f - special.gammaln(half_q)
+    chi = half_q * np.log(half_q * f) - half_q * f - scipy.special.gammaln(half_q)
     odds = q * f / nu
     beta = half_q * np.log(odds) - (half_q + half_nu) * np.log1p(odds)
-    return np.where(nu >= CHI_SQUARED_DF, chi, beta - special.betaln(half_q, half_nu))
+    return np.where(nu >= CHI_SQUARED_DF, chi, beta - scipy.special.betaln(half_q, half_nu))
 
 
 def _broadcast(t: ArrayLike, df: ArrayLike) -> tuple[Array, Array]:
@@ -266,10 +268,10 @@ def _t_tail(t: Array, nu: Array) -> tuple[Array, Array]:
     if np.count_nonzero(near) > MANY and np.all(nu == nu.flat[0]):
         z[near] = _one_df(t[near], float(nu.flat[0]))
         rest &= ~near
-    log_sf = special.log_ndtr(-z)
+    log_sf = scipy.special.log_ndtr(-z)
     if rest.any():
         log_sf[rest] = _t_log_tail(t[rest], nu[rest])
-        z[rest] = -special.ndtri_exp(log_sf[rest])
+        z[rest] = -scipy.special.ndtri_exp(log_sf[rest])
     return log_sf, z
 
 
@@ -284,7 +286,7 @@ def _one_df(t: Array, nu: float) -> Array:
     x = chebyshev.chebpts1(NODES)
     at = top * (x + 1.0) / 2.0
     log_sf = _t_log_tail(np.sqrt(nu * np.expm1(at)), np.full_like(at, nu))
-    shape = -special.ndtri_exp(log_sf) / np.sqrt(at)
+    shape = -scipy.special.ndtri_exp(log_sf) / np.sqrt(at)
     series = np.linalg.solve(chebyshev.chebvander(x, NODES - 1), shape)
     return np.asarray(chebyshev.chebval(2.0 / top * s - 1.0, series) * np.sqrt(s))
 
@@ -306,10 +308,10 @@ def _t_log_tail(t: Array, nu: Array) -> Array:
         # Near the centre the mass between 0 and t is the number that holds all its digits.
         centre = t2 < 1.0
         tail = np.empty_like(t)
-        tail[centre] = 0.5 - 0.5 * special.betainc(
+        tail[centre] = 0.5 - 0.5 * scipy.special.betainc(
             0.5, nu[centre] / 2.0, t2[centre] / (nu[centre] + t2[centre])
         )
-        tail[~centre] = special.stdtr(nu[~centre], -t[~centre])
+        tail[~centre] = scipy.special.stdtr(nu[~centre], -t[~centre])
     with np.errstate(divide="ignore"):
         log_sf = np.log(tail)
     deep = (tail < UNDERFLOW) & np.isfinite(t)
@@ -324,16 +326,16 @@ def _f_tails(f: Array, q: Array, nu: Array) -> tuple[Array, Array]:
     chi = nu >= CHI_SQUARED_DF
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         odds = q * f / nu
-        upper = special.betainc(nu / 2.0, q / 2.0, 1.0 / (1.0 + odds))
+        upper = scipy.special.betainc(nu / 2.0, q / 2.0, 1.0 / (1.0 + odds))
         lower = 1.0 - upper
         small = upper > 0.5
-        lower[small] = special.betainc(
+        lower[small] = scipy.special.betainc(
             q[small] / 2.0, nu[small] / 2.0, odds[small] / (1.0 + odds[small])
         )
         if chi.any():
             half_q, half_x = q[chi] / 2.0, q[chi] * f[chi] / 2.0
-            upper[chi] = special.gammaincc(half_q, half_x)
-            lower[chi] = special.gammainc(half_q, half_x)
+            upper[chi] = scipy.special.gammaincc(half_q, half_x)
+            lower[chi] = scipy.special.gammainc(half_q, half_x)
         # The larger of the two tails comes from the smaller, which holds all its digits.
         log_upper = np.where(upper > 0.5, np.log1p(-lower), np.log(upper))
         log_lower = np.where(upper > 0.5, np.log(lower), np.log1p(-upper))
@@ -352,7 +354,7 @@ def _log_complement(log_p: Array) -> Array:
 def _log_betainc(a: Array, b: Array | float, odds: Array) -> Array:
     """Log of I_x(a, b) at ``x = 1 / (1 + odds)``, for x below the mean (DLMF 8.17.22)."""
     log_x = -np.log1p(odds)
-    front = a * log_x + b * (np.log(odds) + log_x) - np.log(a) - special.betaln(a, b)
+    front = a * log_x + b * (np.log(odds) + log_x) - np.log(a) - scipy.special.betaln(a, b)
     x = np.exp(log_x)
 
     def coefficient(k: int) -> Array:
@@ -367,7 +369,7 @@ def _log_betainc(a: Array, b: Array | float, odds: Array) -> Array:
 
 def _log_gammaincc(a: Array, x: Array) -> Array:
     """Log of Q(a, x) far in its tail, by Legendre's continued fraction (DLMF 8.9.2)."""
-    front = a * np.log(x) - x - special.gammaln(a)
+    front = a * np.log(x) - x - scipy.special.gammaln(a)
     value = _lentz(x + 1.0 - a, lambda k: (k * (a - k), x + 2.0 * k + 1.0 - a))
     return np.asarray(front - np.log(value))
 

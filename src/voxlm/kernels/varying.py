@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.kernels.autoregress import ArFit, iterate, room
+from voxlm.kernels.arfit import ArFit, room
+from voxlm.kernels.autoregress import iterate
 from voxlm.kernels.lagged import LaggedBasis
 from voxlm.kernels.sums import Sums
 

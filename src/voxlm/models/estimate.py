@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.kernels.arvariance import contrast_covariance, contrast_variance
+from voxlm import kernels
 from voxlm.kernels.lagged import LaggedBasis
 
 Floats = NDArray[np.float64]
@@ -82,7 +82,7 @@ class Estimate:
     def vcov(self, C: Floats) -> Floats:
         """Return the covariance of ``C b``, shape ``(Q, Q, V)``."""
         if self.order:
-            return contrast_covariance(self.basis, self.rho, C) * self.scale
+            return kernels.arvariance.contrast_covariance(self.basis, self.rho, C) * self.scale
         rows = C @ self.basis.Rinv
         covariance: Floats = (rows @ rows.T)[:, :, None] * self.scale
         return covariance
@@ -91,7 +91,8 @@ class Estimate:
         """Return the standard errors of ``params``, shape ``(P, V)``."""
         identity = np.eye(self.X.shape[1])
         if self.order:
-            return np.sqrt(contrast_variance(self.basis, self.rho, identity) * self.scale)
+            unscaled = kernels.arvariance.contrast_variance(self.basis, self.rho, identity)
+            return np.sqrt(unscaled * self.scale)
         unit = np.sqrt(np.sum(self.basis.Rinv**2, axis=1))
         return unit[:, None] * np.sqrt(self.scale)
 

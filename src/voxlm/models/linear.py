@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm import kernels
 from voxlm.errors import DesignError
-from voxlm.kernels.autoregress import ArFit, fit_autoregressive
+from voxlm.kernels.arfit import ArFit
 from voxlm.kernels.lagged import Ints, LaggedBasis, cut_segments, lagged_basis
 from voxlm.kernels.sums import TILE
 from voxlm.kernels.threads import over_blocks
@@ -129,7 +130,9 @@ def ordinary(basis: LaggedBasis, reduced: Reduced) -> ArFit:
 
 
 def _whitened(basis: LaggedBasis, reduced: Reduced, maxiter: int, rtol: float) -> ArFit:
-    return fit_autoregressive(basis, reduced.sums, reduced.offset, maxiter, rtol)
+    return kernels.autoregress.fit_autoregressive(
+        basis, reduced.sums, reduced.offset, maxiter, rtol
+    )
 
 
 def estimate_of(rows: Floats, basis: LaggedBasis, reduced: Reduced, fit: ArFit) -> Estimate:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.kernels.autoregress import fit_autoregressive
+from voxlm import kernels
 from voxlm.kernels.lagged import lagged_basis
 from voxlm.kernels.rank import rank
 from voxlm.models.estimate import Estimate
@@ -66,7 +66,9 @@ def fit_one_pass(
     basis = lagged_basis(span, order, keep_first=True)
     reduced = reduce_scans(scans, basis, kept, scaling)
     if order:
-        fit = fit_autoregressive(basis, reduced.sums, reduced.offset, 2, 0.0, bins)
+        fit = kernels.autoregress.fit_autoregressive(
+            basis, reduced.sums, reduced.offset, 2, 0.0, bins
+        )
     else:
         fit = ordinary(basis, reduced)
     if there is not None and back is not None:

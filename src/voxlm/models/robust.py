@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm import kernels
 from voxlm.errors import DataError
-from voxlm.kernels.robust import BISQUARE, HUBER, RobustFit, fit_robust
 from voxlm.models.pieces import FullRank
 
 Floats = NDArray[np.float64]
 Norm = Literal["huber", "bisquare"]
-NORMS = {"huber": HUBER, "bisquare": BISQUARE}
+NORMS = ("huber", "bisquare")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +33,7 @@ class RobustEstimate(FullRank):
     """
 
     X: Floats
-    fit: RobustFit
+    fit: kernels.robust.RobustFit
 
     @property
     def params(self) -> Floats:
@@ -67,4 +67,5 @@ def fit_group_robust(X: Floats, data: NDArray[Any], norm: str) -> RobustEstimate
     """
     if norm not in NORMS:
         raise DataError(f"robust must be 'huber' or 'bisquare', got {norm!r}")
-    return RobustEstimate(X, fit_robust(X, data, NORMS[norm]))
+    shape = {"huber": kernels.robust.HUBER, "bisquare": kernels.robust.BISQUARE}[norm]
+    return RobustEstimate(X, kernels.robust.fit_robust(X, data, shape))

@@ -13,11 +13,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm import kernels
 from voxlm.errors import DataError, DesignError
-from voxlm.kernels.arvariance import contrast_covariance, contrast_variance
 from voxlm.kernels.lagged import Ints, LaggedBasis, cut_segments
 from voxlm.kernels.sums import Accumulator, Sums
-from voxlm.kernels.varying import VaryingFit, fit_varying
 from voxlm.models.estimate import Estimate, explained_squares
 from voxlm.models.linear import estimate_of, make_basis
 from voxlm.models.reduce import (
@@ -63,14 +62,14 @@ class VaryingEstimate(Estimate):
     def vcov(self, C: Floats) -> Floats:
         """Return the covariance of ``C b``, shape ``(Q, Q, V)``."""
         P = self.X.shape[1]
-        shared = contrast_covariance(self.basis, self.rho, C[:, :P])
+        shared = kernels.arvariance.contrast_covariance(self.basis, self.rho, C[:, :P])
         own = C[:, P:, None] - np.einsum("qp,kpv->qkv", C[:, :P], self.along)
         own_cov = np.einsum("qkv,klv,rlv->qrv", own, self._own_covariance(), own)
         return (shared + own_cov) * self.scale
 
     def bse(self) -> Floats:
         """Return the standard errors of ``params``, shape ``(P + K, V)``."""
-        shared = contrast_variance(self.basis, self.rho, np.eye(self.X.shape[1]))
+        shared = kernels.arvariance.contrast_variance(self.basis, self.rho, np.eye(self.X.shape[1]))
         own = self._own_covariance()
         shared += np.einsum("kpv,klv,lpv->pv", self.along, own, self.along)
         return np.sqrt(np.vstack([shared, np.einsum("kkv->kv", own)]) * self.scale)
@@ -176,7 +175,7 @@ def fit_linear_varying(
     both = np.stack([_shared_products(*pair, basis, kept) for pair in combinations(sides, 2)])
     status = _status(reduced, columns, own, both[len(own) :, 0], basis)
     passes = maxiter if order else 1
-    fit = fit_varying(basis, reduced.sums, own, both, reduced.offset, passes, rtol)
+    fit = kernels.varying.fit_varying(basis, reduced.sums, own, both, reduced.offset, passes, rtol)
     return _estimate(rows, basis, reduced, status, fit, df_resid)
 
 
@@ -236,7 +235,7 @@ def _estimate(
     basis: LaggedBasis,
     reduced: Reduced,
     status: NDArray[np.int8],
-    found: VaryingFit,
+    found: kernels.varying.VaryingFit,
     df_resid: float,
 ) -> VaryingEstimate:
     left_out = status != FITTED

@@ -21,6 +21,7 @@ from voxlm.glm.first_level.experimental_paradigm import (
     handle_modulation_of_duplicate_events,
 )
 from voxlm.glm.first_level.hemodynamic_models import compute_regressor
+from voxlm.glm.paths import open_path
 from voxlm.glm.tables import load_table
 from voxlm.kernels.rank import dependencies, rank
 
@@ -290,3 +291,6 @@ def make_second_level_design_matrix(
     out["intercept"] = 1.0
     warn_if_singular(out.to_numpy(), list(out.columns))
     return out
+
+
+open_path(__name__)

@@ -11,6 +11,7 @@ import pandas as pd
 from voxlm.design.events import rows_text
 from voxlm.errors import DataError
 from voxlm.glm.faults import InputTypeError
+from voxlm.glm.paths import open_path
 
 FIELDS = ("onset", "duration", "trial_type", "modulation")
 SAME = ["trial_type", "onset", "duration"]
@@ -132,3 +133,6 @@ def handle_modulation_of_duplicate_events(events: pd.DataFrame) -> pd.DataFrame:
             stacklevel=3,
         )
     return joined
+
+
+open_path(__name__)

@@ -35,6 +35,7 @@ from voxlm.glm.first_level.runs import (
 from voxlm.glm.first_level.scaling import mean_scaling, warn_centred
 from voxlm.glm.first_level.wording import formula_of, responses_of
 from voxlm.glm.masking import Masker, check_images, make_masker
+from voxlm.glm.paths import open_path
 from voxlm.glm.regression import noise_order
 from voxlm.glm.reporting import Reported
 from voxlm.glm.voxelwise import Part, Voxelwise
@@ -379,3 +380,6 @@ def contrast_images(contrast: Contrast, output_type: str, masker: Masker, text: 
             image.header["descrip"] = f"{name} of contrast {text}"[:79]
         images[name] = image
     return images if output_type == "all" else images[output_type]
+
+
+open_path(__name__)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxlm.design.convolve import Grid, regressors
 from voxlm.errors import DesignError, VoxlmError
+from voxlm.glm.paths import open_path
 from voxlm.hrf import Response, as_response, fir, glover, spm
 from voxlm.hrf.custom import Function, Kernel, from_callable, several
 from voxlm.hrf.gamma import LENGTH, canonical, time_derivative, width_derivative
@@ -214,3 +215,6 @@ def _function_name(of: Any) -> str:
     if isinstance(of, Kernel | Function):
         return of.label
     return str(getattr(of, "__name__", type(of).__name__))
+
+
+open_path(__name__)

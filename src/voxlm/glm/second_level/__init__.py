@@ -1,11 +1,5 @@
 """Models of the maps of a group."""
 
-from voxlm.glm.first_level.design_matrix import make_second_level_design_matrix
-from voxlm.glm.second_level.non_parametric import non_parametric_inference
-from voxlm.glm.second_level.second_level import SecondLevelModel
+import lazy_loader as _lazy
 
-__all__ = [
-    "SecondLevelModel",
-    "make_second_level_design_matrix",
-    "non_parametric_inference",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from voxlm.errors import ContrastError, DataError
 from voxlm.glm.contrasts import OUTPUTS, contrast_of
 from voxlm.glm.faults import InputTypeError
-from voxlm.glm.first_level.design_matrix import make_second_level_design_matrix, warn_if_singular
+from voxlm.glm.first_level.design_matrix import (
+    make_second_level_design_matrix as make_second_level_design_matrix,
+)
+from voxlm.glm.first_level.design_matrix import warn_if_singular
 from voxlm.glm.first_level.first_level import FirstLevelModel, contrast_images
 from voxlm.glm.first_level.runs import FittedRun, fit_kept
 from voxlm.glm.first_level.wording import quoted
 from voxlm.glm.mapscans import map_scans
 from voxlm.glm.masking import check_kinds, is_masker, make_masker, stack
+from voxlm.glm.paths import open_path
 from voxlm.glm.reporting import Reported
 from voxlm.glm.second_level.inputs import (
     check_confounds,
@@ -296,3 +300,11 @@ def _check_rows(n_maps: int, design: pd.DataFrame) -> None:
             "'design_matrix' does not match the number of maps considered. "
             f"{len(design)} rows in design matrix do not match with {n_maps} maps."
         )
+
+
+open_path(
+    __name__,
+    _check_first_level_contrast=check_first_level_contrast,
+    _check_second_level_input=check_input,
+    _infer_effect_maps=maps_of,
+)

@@ -1,0 +1,17 @@
+from . import first_level as first_level
+from . import second_level as second_level
+from .contrasts import Contrast as Contrast
+from .contrasts import compute_contrast as compute_contrast
+from .contrasts import compute_fixed_effects as compute_fixed_effects
+from .contrasts import expression_to_contrast_vector as expression_to_contrast_vector
+from .io import save_glm_to_bids as save_glm_to_bids
+from .model import FContrastResults as FContrastResults
+from .model import LikelihoodModelResults as LikelihoodModelResults
+from .model import TContrastResults as TContrastResults
+from .regression import ARModel as ARModel
+from .regression import OLSModel as OLSModel
+from .regression import RegressionResults as RegressionResults
+from .regression import SimpleRegressionResults as SimpleRegressionResults
+from .thresholding import cluster_level_inference as cluster_level_inference
+from .thresholding import fdr_threshold as fdr_threshold
+from .thresholding import threshold_stats_img as threshold_stats_img

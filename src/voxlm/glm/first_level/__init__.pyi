@@ -1,0 +1,13 @@
+from .design_matrix import check_design_matrix as check_design_matrix
+from .design_matrix import make_first_level_design_matrix as make_first_level_design_matrix
+from .first_level import FirstLevelModel as FirstLevelModel
+from .from_bids import first_level_from_bids as first_level_from_bids
+from .hemodynamic_models import compute_regressor as compute_regressor
+from .hemodynamic_models import glover_dispersion_derivative as glover_dispersion_derivative
+from .hemodynamic_models import glover_hrf as glover_hrf
+from .hemodynamic_models import glover_time_derivative as glover_time_derivative
+from .hemodynamic_models import spm_dispersion_derivative as spm_dispersion_derivative
+from .hemodynamic_models import spm_hrf as spm_hrf
+from .hemodynamic_models import spm_time_derivative as spm_time_derivative
+from .run_glm import run_glm as run_glm
+from .scaling import mean_scaling as mean_scaling

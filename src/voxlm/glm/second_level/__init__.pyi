@@ -1,0 +1,3 @@
+from .non_parametric import non_parametric_inference as non_parametric_inference
+from .second_level import SecondLevelModel as SecondLevelModel
+from .second_level import make_second_level_design_matrix as make_second_level_design_matrix
