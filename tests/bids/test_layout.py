@@ -1,6 +1,7 @@
 """Which file goes with which, on data sets of empty files: the layout rules of BIDS."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,6 @@ def test_timing_from_the_raw_sidecar_where_derivatives_do_not_say(tmp_path):
 
 def test_without_bids2table(tmp_path, monkeypatch):
     made = vx.simulate.bids_dataset(tmp_path, n_subjects=1, n_scans=50)
-    monkeypatch.setattr("voxlm.bids.index.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "bids2table", None)
     with pytest.raises(DataError, match=r"pip install 'voxlm\[bids\]'"):
         vx.bids.runs(made.folder)

@@ -141,6 +141,24 @@ def test_help_loads_nothing_that_computes():
     assert found.stdout.strip() == "[]"
 
 
+def test_the_core_alone_loads_every_command_and_the_face():
+    code = """
+import inspect, sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in OPTIONAL:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+OPTIONAL = {"bids2table", "dask", "jinja2", "joblib", "matplotlib", "nilearn", "sklearn"}
+sys.meta_path.insert(0, Nothing())
+from voxlm.cli import app, demo, run
+import voxlm.glm
+assert demo.showcase.show and run.modelrun.Outcome
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shell_completes(shell):
     env = {**os.environ, "_VOXLM_COMPLETE": f"source_{shell}"}

@@ -6,16 +6,12 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import lazy_loader
-
 from voxlm.bids.names import Name
 from voxlm.errors import DataError
-
-bids2table = lazy_loader.load("bids2table")
 
 IMAGES = (".nii.gz", ".nii", ".func.gii", ".dtseries.nii")
 
@@ -63,11 +59,13 @@ def files_under(root: Path, subjects: Sequence[str] | None) -> list[File]:
     DataError
         If bids2table is not installed, or cannot read this folder.
     """
-    if find_spec("bids2table") is None:
+    try:
+        bids2table = import_module("bids2table")
+    except ModuleNotFoundError as missing:
         raise DataError(
             "data sets are searched with bids2table, which is not installed; install it with: "
             "pip install 'voxlm[bids]'"
-        )
+        ) from missing
     if root.suffix:
         raise DataError(
             f"bids2table passes over folders with a dot in their name, such as {root.name}; rename "

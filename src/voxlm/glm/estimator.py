@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import make_dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import lazy_loader
@@ -12,7 +13,6 @@ import numpy as np
 
 from voxlm.errors import VoxlmError
 
-sklearn = lazy_loader.load("sklearn")
 twins = lazy_loader.load("voxlm.glm.twin", suppress_warning=True)
 
 
@@ -67,7 +67,7 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_tags__(self) -> Any:
-        utils = sklearn.utils
+        utils = import_module("sklearn.utils")
         return utils.Tags(
             estimator_type="glm",
             target_tags=utils.TargetTags(required=False),
@@ -121,7 +121,7 @@ class Estimator:
 def _image_tags() -> Any:
     """Return scikit-learn's tags of what a model takes, with those of images."""
     kinds = [("niimg_like", bool, True), ("surf_img", bool, True)]
-    return make_dataclass("ImageTags", kinds, bases=(sklearn.utils.InputTags,))
+    return make_dataclass("ImageTags", kinds, bases=(import_module("sklearn.utils").InputTags,))
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -6,9 +6,9 @@ Axes: T scans, n retained scans, V voxels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -21,8 +21,6 @@ from voxlm.images.scans import Scans, array_scans
 from voxlm.models.estimate import Estimate
 from voxlm.models.onepass import fit_one_pass
 from voxlm.models.reduce import Scaling
-
-joblib = lazy_loader.load("joblib")
 
 Floats = NDArray[np.float64]
 Grouped = tuple[NDArray[Any], dict[Any, RegressionResults | SimpleRegressionResults]]
@@ -198,7 +196,8 @@ def fit_kept(data: Floats, X: Floats, order: int, bins: int, cache: Any) -> Esti
     """Fit an array in memory, or take the fit from a folder that fits are kept in."""
     if cache is None:
         return fit_array(data, X, order, bins)
-    memory = cache if hasattr(cache, "cache") else joblib.Memory(cache, verbose=0)
+    keeps = hasattr(cache, "cache")
+    memory = cache if keeps else import_module("joblib").Memory(cache, verbose=0)
     found: Estimate = memory.cache(fit_array)(data, X, order, bins)
     return found
 
