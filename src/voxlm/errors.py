@@ -74,7 +74,10 @@ def draw(message: str, text: str, span: tuple[int, int], hint: str) -> str:
     lines = [message]
     if text:
         start, stop = span
-        lines += [f"  {text}", "  " + " " * start + "^" * max(1, stop - start)]
+        above = text.rfind("\n", 0, start) + 1  # of several lines, the one with the place
+        line = text[above:].partition("\n")[0].expandtabs(1)
+        marks = "^" * max(1, min(stop - above, len(line)) - (start - above))
+        lines += [f"  {line}", "  " + " " * (start - above) + marks]
     if hint:
         lines.append(hint)
     return "\n".join(lines)

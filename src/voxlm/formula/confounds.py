@@ -173,7 +173,8 @@ def anatomical(mask: str, namer: Namer) -> list[str]:
                 "they were taken in the order of their numbers"
             )
         return plain if mask == "combined" else []
-    masks = {name: sidecar.get(name, {}).get("Mask") for name in plain}
+    entries = {name: sidecar.get(name) for name in plain}
+    masks = {n: one.get("Mask") if isinstance(one, dict) else None for n, one in entries.items()}
     found = [name for name in plain if masks[name] == MASKS[mask]]
     return found if found or any(masks.values()) else (plain if mask == "combined" else [])
 

@@ -173,21 +173,20 @@ class Reader:
         return node
 
     def power(self) -> Node:
-        """Read a factor and its exponent."""
-        base = self.signed()
-        if not self.sees("^", "**"):
-            return base
-        self.take()
-        exponent = self.signed()
-        return Product("^", base, exponent, (base.span[0], exponent.span[1]))
+        """Read a factor and its exponent; as in R, a sign before them is of the power."""
+        minus = self.take() if self.sees("-") else None
+        found = self.factor()
+        if self.sees("^", "**"):
+            self.take()
+            exponent = self.signed()
+            found = Product("^", found, exponent, (found.span[0], exponent.span[1]))
+        return found if minus is None else negative(minus, found)
 
     def signed(self) -> Node:
-        """Read a factor, with the sign that numbers and arguments may carry."""
-        if not self.sees("-"):
-            return self.factor()
-        minus = self.take()
+        """Read an exponent: a factor, or one with its sign."""
+        minus = self.take() if self.sees("-") else None
         value = self.factor()
-        return Sum(((-1, value),), (minus.start, value.span[1]))
+        return value if minus is None else negative(minus, value)
 
     def factor(self) -> Node:
         """Read a name, a number, a text, a call, or what stands in brackets."""
@@ -301,6 +300,11 @@ class Reader:
         if keywords:
             raise self.fail("a plain argument stands before the named ones", token.span)
         args.append(single(self.addition()))
+
+
+def negative(minus: Token, value: Node) -> Sum:
+    """Return a node with its sign."""
+    return Sum(((-1, value),), (minus.start, value.span[1]))
 
 
 def single(node: Sum) -> Node:

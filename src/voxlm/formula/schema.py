@@ -200,6 +200,8 @@ def numbers(column: pd.Series[Any]) -> NDArray[np.float64] | None:
     if column.dtype.kind in "fiub":
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     words = labels(column)
+    if any("_" in word for word in words if word is not None):
+        return None  # Python reads 1_2 as 12
     try:
         return np.array([np.nan if word is None else float(word) for word in words])
     except ValueError:
@@ -236,7 +238,7 @@ def order(column: pd.Series[Any]) -> list[str]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         values = list(column.cat.categories)
     else:
-        values = list(pd.unique(column))
+        values = list(pd.unique(column.dropna()))
         numeric = all(isinstance(v, int | float | np.number) for v in values)
         values = sorted(values, key=None if numeric else str)
     found = (label(value) for value in values)

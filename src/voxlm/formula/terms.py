@@ -11,7 +11,7 @@ from voxlm.formula.coding import code
 from voxlm.formula.factors import Factor
 from voxlm.formula.response import Basis, Subset, suffixes
 from voxlm.formula.schema import Schema
-from voxlm.formula.syntax import Formula, Name, Span
+from voxlm.formula.syntax import Formula, Name, Span, String, write
 from voxlm.formula.vocabulary import PLAIN
 
 
@@ -232,7 +232,9 @@ def written(term: EventTerm) -> str:
     if term.tag is None:
         return text
     call = term.tag.response.written(text)
-    return f'{call[:-1]}, subset="{term.tag.subset.text}")' if term.tag.subset else call
+    if term.tag.subset is None:
+        return call
+    return f"{call[:-1]}, subset={write(String(term.tag.subset.text, term.span))})"
 
 
 def column_names(resolved: Resolved) -> list[tuple[frozenset[str], str]]:

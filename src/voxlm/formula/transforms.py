@@ -39,6 +39,24 @@ OPTIONS = {
     "cc": ("df", "knots", "constraints", "lower_bound", "upper_bound"),
 }
 MAX_LAG = 100
+
+
+def _listed(value: Any) -> bool:
+    """Tell whether a value is a list of numbers."""
+    return isinstance(value, list) and all(isinstance(one, float) for one in value)
+
+
+#: What an argument of a spreading function may be.
+FITS: dict[str, Callable[[Any], bool]] = {
+    "df": lambda value: isinstance(value, int),
+    "degree": lambda value: isinstance(value, int),
+    "knots": _listed,
+    "raw": lambda value: isinstance(value, bool),
+    "include_intercept": lambda value: isinstance(value, bool),
+    "lower_bound": lambda value: isinstance(value, float),
+    "upper_bound": lambda value: isinstance(value, float),
+    "constraints": lambda value: value == "center",
+}
 WHOLE = ("df", "degree")
 
 
@@ -72,14 +90,24 @@ class Table:
         """Return the column a name stands for, as numbers."""
         found = numbers(self.column(node))
         if found is None:
+            word, row = first_word(self.column(node))
             raise self.fail(
-                f"{node.text!r} holds words; a number is needed here", node, f"C({node.text})"
+                f"{node.text!r} holds words, the first is {word!r} in row {row}; a number is "
+                "needed here",
+                node,
             )
         return found
 
     def fail(self, message: str, node: Node, hint: str = "") -> FormulaError:
         """Make an error at a node."""
         return FormulaError(message, self.text, node.span, hint)
+
+
+def first_word(column: pd.Series[Any]) -> tuple[str, int]:
+    """Return the first value of a column that is no number, and its row, from 1."""
+    words = labels(column)
+    at = next(k for k in range(len(column)) if numbers(column.iloc[[k]]) is None)
+    return str(words[at]), at + 1
 
 
 def evaluate(node: Node, table: Table) -> Floats:
@@ -252,6 +280,9 @@ def spreading_options(node: Call, table: Table) -> dict[str, Any]:
         if not isinstance(value, float) or value != int(value) or not 1 <= value <= 50:
             raise table.fail(f"{word} is a whole number from 1 to 50", given[word])
         options[word] = int(value)
+    for word, value in options.items():
+        if value is not None and not FITS[word](value):
+            raise table.fail(f"{word} of {node.function}() cannot be {value!r}", given[word])
     return options
 
 
