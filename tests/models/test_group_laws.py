@@ -119,3 +119,29 @@ def test_a_column_that_loses_all_its_rows_is_as_rlm_has_it(norm):
         known = sm.RLM(Y[:, k], X, M=theirs).fit(maxiter=200, conv="weights")
         np.testing.assert_allclose(fit.params[:, k], known.params, rtol=CLOSE, atol=CLOSE)
         np.testing.assert_allclose(fit.scale[k], known.scale, rtol=CLOSE)
+
+
+@pytest.mark.parametrize("solver", [s for s in SOLVERS if s != "fe"])
+@pytest.mark.parametrize("level", [0.1, 1e9])
+def test_voxels_without_noise_have_no_test(solver, level):
+    X, Y, v = simulate(3)
+    Y[:, 1], Y[:, 2] = level, X @ [level, 0.3 * level, -0.7 * level]
+    effect, cov = answers(solver, X, Y, v)
+    variance = np.einsum("qqv->qv", cov)
+    assert (~(variance[:, 1:3] > 0)).all()
+    assert (variance[:, [0, 3, 4]] > 0).all()
+
+
+@pytest.mark.parametrize("cov_type", ["HC0", "HC1", "cluster"])
+def test_rows_of_maps_that_are_fitted_exactly_have_no_variance(cov_type):
+    """Two maps for two columns leave nothing there; a family that has its own column, neither."""
+    X, Y, _ = simulate(4)
+    X[:2, 1:] = 0.0
+    own = np.zeros((N, 2))
+    own[:2, 0], own[1, 1] = 1.0, 1.0
+    groups = np.r_[0, 0, 1 + FAMILIES[2:]]
+    fit = fit_group_linear(linear_basis(np.c_[X, own]), Y, cov_type, groups)
+    cov = fit.test_parts(np.eye(5))[0]
+    known = np.isfinite(np.einsum("qqv->qv", cov))
+    assert known[1:3].all()
+    assert not known[4].any()

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from lme4_pinned import MAPS, answers, columns
 from test_mixed import terms_of
 
+import voxlm as vx
 from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.intercept import fit_intercept
 from voxlm.models.mixed import fit_mixed
@@ -50,3 +52,18 @@ def test_an_intercept_by_either_path():
     rows = np.eye(5)[1:4]
     for ours, theirs in zip(one.test_parts(rows), other.test_parts(rows), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=PATHS)
+
+
+def test_where_the_information_is_singular_there_is_no_test():
+    table = pd.DataFrame(
+        {
+            "g": list("babbaba"),
+            "age": [-0.1, 0.13, -0.05, -0.02, 0.05, 0.04, 0.01],
+            "k": list("xzxxyxx"),
+            "s": list("0100100"),
+        }
+    )
+    maps = vx.Maps(table, data=np.random.default_rng(0).standard_normal((7, 3)))
+    fit = vx.lmer("~ g + g:age + (1 | k/s)", maps, df="kenward-roger")
+    assert np.isnan(fit.contrast("g[T.b]").t).all()
+    assert np.isfinite(fit.params).all()

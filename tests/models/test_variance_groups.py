@@ -148,3 +148,16 @@ def test_groups_without_residuals_are_named(verb):
     made = vx.Maps(table, data=given.values, variance=given.variances)
     with pytest.raises(DesignError, match="variance group first has no residual degrees of free"):
         getattr(vx, verb)("~ 0 + own", made, variance_groups="own")
+
+
+def test_the_last_group_may_be_lacking_too():
+    """The rows of τ² are the groups of the table, whatever maps a voxel has."""
+    given = maps()
+    holes = given.values.copy()
+    holes[GROUPS == 2, :4] = np.nan
+    fit = vx.meta(
+        "~ age", vx.Maps(given.table, data=holes, variance=given.variances), variance_groups="site"
+    )
+    assert np.isnan(fit.tau2[2, :4]).all()
+    assert np.isfinite(np.delete(fit.tau2.ravel(), np.arange(20, 24))).all()
+    assert "tau² c:" in repr(fit)

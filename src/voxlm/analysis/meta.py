@@ -87,7 +87,7 @@ def meta(
         if some is not None and not free_groups(X, some, levels, pattern):
             return None
         known = variances[np.ix_(pattern.rows, pattern.voxels)]
-        return fit_meta(X, data, known, method, knapp_hartung, some)
+        return fit_meta(X, data, known, method, knapp_hartung, some, len(levels) or None)
 
     pieces = fit_pieces(maps.values, design.matrix, fit, also=variances)
     scaled = method != "fe" if knapp_hartung is None else knapp_hartung

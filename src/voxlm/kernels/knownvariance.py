@@ -21,6 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.lanes import FAST, LANES
+from voxlm.kernels.noise import project_out
 from voxlm.kernels.threads import over_blocks
 from voxlm.kernels.weightedlanes import gram, less_trace, log_determinants, residual, slopes, solve
 
@@ -109,11 +110,10 @@ def fit_known_variance(
     def work(start: int, stop: int) -> None:
         here = slice(start, stop)
         params, unscaled = np.empty((P, stop - start)), np.empty((P, P, stop - start))
-        y = np.asarray(data[:, here], dtype=np.float64)
-        level = Q.T @ y
+        level, left = project_out(Q, np.asarray(data[:, here], dtype=np.float64))
         _fit_block(
             rows,
-            np.ascontiguousarray(y - Q @ level),
+            left,
             np.ascontiguousarray(variance[:, here], dtype=np.float64),
             method,
             GRID,

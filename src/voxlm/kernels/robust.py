@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.dense import cholesky, substitute
+from voxlm.kernels.noise import ROUNDING, project_out
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
@@ -85,9 +86,12 @@ def fit_robust(
     def work(first: int, stop: int) -> None:
         here = slice(first, stop)
         params = np.empty((P, stop - first))
+        y = np.asarray(data[:, here], dtype=np.float64)
+        level, noise = project_out(Q, y)
         _iterate(
             design,
-            np.ascontiguousarray(data[:, here].T, dtype=np.float64),
+            np.ascontiguousarray(level.T),
+            np.ascontiguousarray(noise.T),
             norm,
             TUNING[norm],
             maxiter,
@@ -97,44 +101,45 @@ def fit_robust(
             out.factor[here],
             out.converged[here],
         )
-        out.params[:, here] = np.linalg.solve(R, params)
+        out.params[:, here] = np.linalg.solve(R, level + params)
 
     over_blocks(V, BLOCK, work)
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _iterate(design, Y, norm, c, maxiter, tol, params, scale_out, factor, converged):  # type: ignore[no-untyped-def]
-    """Reweight one voxel after the other; coefficients are those of the orthonormal basis."""
+def _iterate(design, levels, Y, norm, c, maxiter, tol, params, scale_out, factor, converged):  # type: ignore[no-untyped-def]
+    """Reweight one voxel after the other; all is of the orthonormal basis, less its levels."""
     X, Q, R = design
     n, P = Q.shape
     resid, weight = np.empty(n), np.empty(n)
     for v in range(Y.shape[0]):
-        y = Y[v]
+        y, level = Y[v], levels[v]
+        floor = ROUNDING * (np.abs(y).max() + np.sqrt((level**2).sum() / n))
         weight[:] = 1.0
-        gamma = _weighted_fit(X, Q, R, y, weight)
+        gamma = np.zeros(P)
         scale = _residual_scale(Q, y, gamma, resid)
-        for _ in range(1, maxiter):
-            if not scale > 0.0:
-                gamma[:] = np.nan
-                break
+        count, settled = 1, False
+        while scale > floor and count < maxiter and not settled:
             moved = 0.0
             for i in range(n):
                 new = _weight(resid[i] / scale, norm, c)
                 moved = max(moved, abs(new - weight[i]))
                 weight[i] = new
-            gamma = _weighted_fit(X, Q, R, y, weight)
+            gamma = _weighted_fit(X, Q, R, level, y, weight)
             scale = _residual_scale(Q, y, gamma, resid)
-            if moved <= tol:
-                converged[v] = True
-                break
+            count += 1
+            settled = moved <= tol
+        if not scale > floor:  # more than half of the maps are fitted exactly
+            gamma[:] = np.nan
+        converged[v] = settled and scale > floor
         params[:, v] = gamma
         scale_out[v] = scale
         factor[v] = _huber_factor(resid, scale, norm, c, P)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _weighted_fit(X, Q, R, y, weight):  # type: ignore[no-untyped-def]
+def _weighted_fit(X, Q, R, level, y, weight):  # type: ignore[no-untyped-def]
     """Solve the weighted normal equations of the orthonormal basis.
 
     Where weights of 0 leave a column without rows, its coefficient is 0, as RLM has it.
@@ -148,7 +153,8 @@ def _weighted_fit(X, Q, R, y, weight):  # type: ignore[no-untyped-def]
                 L[i, j] += weight[t] * Q[t, i] * Q[t, j]
     if not cholesky(L, SINGULAR):
         root = np.sqrt(weight)
-        return R @ (np.linalg.pinv(X * root.reshape(n, 1)) @ (y * root))
+        whole = (y + Q @ level) * root
+        return R @ (np.linalg.pinv(X * root.reshape(n, 1)) @ whole) - level
     substitute(L, b)
     return b
 

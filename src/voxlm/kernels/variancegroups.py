@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.dense import cholesky, substitute
+from voxlm.kernels.noise import project_out
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
@@ -65,8 +66,8 @@ def fit_variance_groups(
 
     def work(start: int, stop: int) -> None:
         here = slice(start, stop)
-        y = np.array(data[:, here].T, dtype=np.float64, order="C")
-        y -= y @ rows @ rows.T
+        _, noise = project_out(rows, np.asarray(data[:, here], dtype=np.float64))
+        y = np.ascontiguousarray(noise.T)
         v = np.ascontiguousarray(variance[:, here].T, dtype=np.float64)
         found = np.empty((G, stop - start))
         _fit_block(rows, groups, left, y, v, reml, GRID, found, converged[here])

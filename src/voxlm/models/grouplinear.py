@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from voxlm.errors import DesignError
 from voxlm.kernels.lagged import LaggedBasis, lagged_basis
+from voxlm.kernels.noise import ROUNDING
 from voxlm.kernels.rank import tolerance, unit_columns
 from voxlm.kernels.sums import Sums, sums_of_array
 from voxlm.kernels.threads import over_blocks
@@ -24,7 +25,7 @@ CovType = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "variance_
 
 COV_TYPES = ("nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster", "variance_groups")
 BLOCK = 2048
-ROUNDING = 8.0 * np.finfo(np.float64).eps
+NOTHING = 1e-24  # of the variance under equal errors, below which a variance is of rounding alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,13 +144,21 @@ class LinearEstimate:
         rows'.
         """
         load = self.basis.loadings(C)
+        df: Floats | float = self.df_resid
         if self.cov_type == "nonrobust":
-            return (load @ load.T)[:, :, None] * self.scale, self.df_resid
+            return (load @ load.T)[:, :, None] * self.scale, df
         if self.cov_type == "cluster":
-            return self._clustered(load)
-        if self.cov_type == "variance_groups":
-            return self._by_variance_group(load)
-        return self._heteroscedastic(load), self.df_resid
+            cov, df = self._clustered(load)
+        elif self.cov_type == "variance_groups":
+            cov, df = self._by_variance_group(load)
+        else:
+            cov = self._heteroscedastic(load)
+        # Rows of maps that the columns fit exactly have no residual but rounding.
+        plain = np.einsum("qn,qn->q", load, load)[:, None] * self.scale
+        with np.errstate(invalid="ignore"):
+            none = np.einsum("qqv->qv", cov) <= NOTHING * plain
+        cov[none[:, None] | none[None]] = np.nan
+        return cov, df
 
     def fittedvalues(self) -> Floats:
         """Return ``X b``, shape ``(n, V)``."""
@@ -163,13 +172,10 @@ class LinearEstimate:
         return resid if root is None else resid * root[:, None]
 
     def _heteroscedastic(self, load: Floats) -> Floats:
-        n, left = self.nobs, 1.0 - self.basis.leverage
-        factor = {
-            "HC0": np.ones(n),
-            "HC1": np.full(n, n / self.df_resid),
-            "HC2": 1.0 / left,
-            "HC3": 1.0 / left**2,
-        }[self.cov_type]
+        power = {"HC2": 1.0, "HC3": 2.0}.get(self.cov_type, 0.0)
+        factor = (1.0 - self.basis.leverage) ** -power
+        if self.cov_type == "HC1":
+            factor *= self.nobs / self.df_resid
         squares = self._residuals**2
         Q = load.shape[0]
         cov = np.empty((Q, Q, squares.shape[1]))

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.kernels.randomintercept import InterceptBasis
+from voxlm.kernels.small import inverse
 
 Floats = NDArray[np.float64]
 
@@ -85,8 +86,8 @@ def _adjusted(rows: Floats, pieces: Pieces) -> tuple[Floats, Floats]:
     right = pieces.phi @ rows.T
     plain = rows @ right
     full = plain + 2.0 * np.swapaxes(right, 1, 2) @ U @ right
-    inverse = np.linalg.inv(plain)
-    M = [np.swapaxes(right, 1, 2) @ part @ right @ inverse for part in pieces.P]
+    back = _inverse(plain)
+    M = [np.swapaxes(right, 1, 2) @ part @ right @ back for part in pieces.P]
     traces = [np.einsum("vqq->v", m) for m in M]
     A1, A2 = np.zeros(len(plain)), np.zeros(len(plain))
     for r in range(len(M)):
@@ -110,12 +111,17 @@ def _weights(pieces: Pieces) -> tuple[Floats, Floats]:
                 - 2.0 * np.einsum("vij,vji->v", phi, Q[r, s])
                 + np.einsum("vij,vji->v", phi @ P[r], phi @ P[s])
             )
-    W: Floats = np.asarray(2.0 * np.linalg.inv(information), dtype=np.float64)
+    W = 2.0 * _inverse(information)
     U = np.zeros_like(phi)
     for r in range(count):
         for s in range(count):
             U += W[:, r, s, None, None] * (Q[r, s] - P[r] @ phi @ P[s])
     return U, W
+
+
+def _inverse(A: Floats) -> Floats:
+    """Invert positive definite matrices, voxels first; NaN where the data cannot tell."""
+    return np.moveaxis(inverse(np.moveaxis(A, 0, 2)), 2, 0)
 
 
 def _match(A1: Floats, A2: Floats, q: int) -> tuple[Floats, Floats]:

@@ -100,6 +100,7 @@ def fit_meta(
     method: str = "reml",
     knapp_hartung: bool | None = None,
     groups: Ints | None = None,
+    n_groups: int | None = None,
 ) -> MetaEstimate:
     """Fit effects of known variance at every voxel.
 
@@ -115,6 +116,8 @@ def fit_meta(
         Knapp and Hartung's t; on by default but for ``fe``.
     groups : ndarray of int, shape (n,), optional
         0 … G - 1: groups of maps, each with a variance between maps of its own.
+    n_groups : int, optional
+        G, where the last groups have no map.
 
     Returns
     -------
@@ -149,7 +152,9 @@ def fit_meta(
     if groups is None:
         fit = fit_known_variance(X, data, variance, METHODS[method])
     else:
-        tau2, converged = _by_group(X, data, variance, groups, method)
+        found, converged = _by_group(X, data, variance, groups, method)
+        tau2 = np.full((n_groups or len(found), data.shape[1]), np.nan)
+        tau2[: len(found)] = found
         fit = fit_known_variance(X, data, variance + tau2[groups], METHODS["fe"])
         cochran = fit_known_variance(X, data, variance, METHODS["fe"]).cochran
         fit = replace(fit, tau2=tau2, cochran=cochran, converged=converged)
