@@ -28,7 +28,8 @@ def project_out(Q: Floats, data: Floats) -> tuple[Floats, Floats]:
 
     Examples
     --------
-    >>> project_out(np.full((4, 1), 0.5), np.array([[0.1, 0.0], [0.1, 0.0], [0.1, 0.0], [0.1, 4.0]]))
+    >>> data = np.array([[0.1, 0.0], [0.1, 0.0], [0.1, 0.0], [0.1, 4.0]])
+    >>> project_out(np.full((4, 1), 0.5), data)
     (array([[0.2, 2. ]]), array([[ 0., -1.],
            [ 0., -1.],
            [ 0., -1.],
