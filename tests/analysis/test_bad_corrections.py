@@ -143,9 +143,12 @@ def test_methods_that_a_fit_cannot_give(maps):
     )
     meta = vx.meta("~ group", known).contrast("group[T.b]")
     mixed = vx.lmer("~ group + (1 | pair)", known).contrast("group[T.b]")
-    with pytest.raises(DataError, match="this is a fit with meta: use lm over the"):
+    with pytest.raises(DataError, match="this is a fit with meta: use plain lm over the"):
         meta.correct("grf")
-    with pytest.raises(DataError, match="this is a fit with lmer: use lm over the"):
+    robust = vx.lm("effect ~ group", maps, robust="huber").contrast("Intercept")
+    with pytest.raises(DataError, match="this is a fit with robust=: use plain lm"):
+        robust.correct("maxt")
+    with pytest.raises(DataError, match="this is a fit with lmer: use plain lm over the"):
         mixed.correct("grf")
     with pytest.raises(DataError, match="this is a fit with meta"):
         meta.correct("pari")

@@ -1,13 +1,14 @@
 """How often nothing is called something: permutation tests on studies without any effect.
 
-``python -m validation.null_rates.count_rates [STUDIES [KIND]]`` simulates so many null studies
-(1,000) of each kind, or of those with KIND in their name, tests each by every method, and counts
-those in which any voxel is significant. Extents are counted twice, once with ties broken at random.
+``python -m validation.null_rates.count_rates [STUDIES [KIND]] [--first N]`` simulates so many null
+studies (1,000) of each kind, or of those with KIND in their name, tests each by every method, and
+counts those in which any voxel is significant. Extents are counted twice, once with ties broken at
+random. Studies are numbered; ``--first`` begins elsewhere than at 0, with other random numbers.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,14 @@ def unequal(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
     return data, X, [1.0, -1], {"variance_groups": group, "permute": "flip"}
 
 
+def unequal_many(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Two groups of three times as many maps, of such deviations."""
+    group = np.arange(60) < 24
+    data = smooth(rng, 60) * np.where(group, 3.0, 1.0)[:, None]
+    X = np.c_[group, ~group].astype(float)
+    return data, X, [1.0, -1], {"variance_groups": group, "permute": "flip"}
+
+
 def mixed_within(rng: np.random.Generator) -> tuple[Any, Any, Any, dict[str, Any]]:
     """Three visits of fourteen subjects, some missing: lmer, whole subjects change sign."""
     there = rng.permutation(14 * 3)[:36]
@@ -134,16 +143,17 @@ STUDIES: dict[str, Study] = {
     "visits, exchanges within subjects": within,
     "groups, exchanges of subjects": whole,
     "unequal variances, flips, v": unequal,
+    "unequal variances, 60 maps, flips, v": unequal_many,
     "runs, flips of whole runs": runs,
     "lmer, visits, flips of subjects": mixed_within,
     "lmer, groups, exchanges of subjects": mixed_between,
 }
 
 
-def rates(make: Study, n_studies: int) -> dict[str, object]:
+def rates(make: Study, n_studies: int, first: int = 0) -> dict[str, object]:
     """Count the studies with any significant voxel, by method."""
     hits = dict.fromkeys((*METHODS, UNTIED), 0)
-    for study in range(n_studies):
+    for study in range(first, first + n_studies):
         data, X, C, options = make(np.random.default_rng((study, 1)))
         refitter, df = options.pop("refitter", None), options.pop("df", None)
         plan = Plan(METHODS, n_perm=N_PERM, seed=study, forming_p=0.01, **options)
@@ -197,12 +207,17 @@ def _judged(count: int, n: int) -> str:
 
 def main() -> None:
     """Print both tables; with words of a study's name, its line alone."""
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    chosen = {name: make for name, make in STUDIES.items() if " ".join(sys.argv[2:]) in name}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("studies", type=int, nargs="?", default=1000)
+    parser.add_argument("kind", nargs="*", default=[])
+    parser.add_argument("--first", type=int, default=0)
+    said = parser.parse_args()
+    n = said.studies
+    chosen = {name: make for name, make in STUDIES.items() if " ".join(said.kind) in name}
     low, high = stats.binom.interval(0.95, n, ALPHA)
     title = f"share of {n} null studies with any significant voxel (level 0.05; 95 % of counts "
     title += f"between {low / n:.3f} and {high / n:.3f})"
-    show(title, {name: rates(make, n) for name, make in chosen.items()})
+    show(title, {name: rates(make, n, said.first) for name, make in chosen.items()})
     if len(chosen) == len(STUDIES):
         show(f"share of {n} studies in which a bound is wrong (at most 0.05)", overstated(n))
 

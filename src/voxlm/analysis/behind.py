@@ -11,6 +11,9 @@ from voxlm.analysis.residuals import map_residuals_of
 if TYPE_CHECKING:
     from voxlm.analysis.groupfit import GroupFit
 
+# What a message calls a fit that is not named by its verb.
+CALLED = {"robust": "robust="}
+
 
 def resampling_of(fit: GroupFit) -> Resampling:
     """Say what corrections may permute, or why they may not."""
@@ -20,10 +23,10 @@ def resampling_of(fit: GroupFit) -> Resampling:
     plain = least_squares and fit.options.get("weights") is None
     refusal = ""
     if fit.model != "lm" or not plain:
-        what = "weights or robust errors" if fit.model == "lm" else fit.model
+        what = "weights or robust errors" if fit.model == "lm" else CALLED.get(fit.model, fit.model)
         refusal = (
             f"permutation refits ordinary least squares at every exchange, and this is a fit "
-            f"with {what}: use lm over the maps, with blocks= for maps that belong together"
+            f"with {what}: use plain lm over the maps, with blocks= for maps that belong together"
         )
     groups = fit.options.get("variance_groups")
     return Resampling(fit.maps, fit.design.matrix, refusal, variance_groups=groups)
@@ -33,11 +36,11 @@ def residuals_of(fit: GroupFit) -> ResidualImages:
     """Give residual images, or say why the statistic is no random field."""
     refusal = ""
     if fit.model != "lm" or fit.options.get("cov_type") != "nonrobust":
-        what = "other errors" if fit.model == "lm" else fit.model
+        what = "other errors" if fit.model == "lm" else CALLED.get(fit.model, fit.model)
         refusal = (
             f"random-field theory is for a t or F of one residual variance and the same degrees "
-            f"of freedom everywhere, and this is a fit with {what}: use lm over the maps, or a "
-            f"correction by permutation"
+            f"of freedom everywhere, and this is a fit with {what}: use plain lm over the maps, or "
+            f"a correction by permutation"
         )
     rows = partial(map_residuals_of, fit.maps, fit.design.matrix, fit.options.get("weights"))
     return ResidualImages(rows, refusal)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DesignError, VoxlmError, did_you_mean
-from voxlm.inference.exchange import Arrangements, arrange, read_blocks
+from voxlm.inference.exchange import Arrangements, Blocks, arrange, read_blocks
 from voxlm.inference.partition import Partition
 from voxlm.kernels import tails
 from voxlm.kernels.enhance import SCALINGS
@@ -43,10 +43,11 @@ class Plan:
     blocks, exchange
         Exchangeability blocks, see :func:`voxlm.inference.exchange.read_blocks`.
     permute : {"auto", "flip", "shuffle", "both"}
-        ``auto`` flips signs where the hypothesis fixes the mean (a one-sample test), and
-        exchanges maps elsewhere.
+        ``auto`` flips signs where the hypothesis fixes the mean (a one-sample test) or variances
+        are unequal, and exchanges maps elsewhere.
     variance_groups : array_like, shape (N,), optional
-        Groups of maps of unequal variance: the statistic is Aspin and Welch's v, or G.
+        Groups of maps of unequal variance: the statistic is Aspin and Welch's v, or G. Only maps of
+        one group are exchanged.
     forming_p, forming : float or sequence of float, optional
         Cluster-forming thresholds as uncorrected p of the parametric test (0.001 unless one of the
         two is given), or in units of the statistic.
@@ -129,9 +130,15 @@ def arrange_plan(
     plan: Plan, X: ArrayLike, part: Partition, groups: NDArray[np.int64] | None
 ) -> Arrangements:
     """Choose the permutations that a plan asks for."""
-    blocks = read_blocks(len(part.tested), plan.blocks, plan.exchange)
-    auto = "flip" if part.mean_is_tested else "shuffle"
+    unequal = groups is not None and np.ptp(groups) > 0
+    auto = "flip" if part.mean_is_tested or unequal else "shuffle"
     chosen = auto if plan.permute == "auto" else plan.permute
+    if unequal and plan.blocks is None and chosen != "flip":
+        blocks = read_blocks(len(part.tested), groups)
+    else:
+        blocks = read_blocks(len(part.tested), plan.blocks, plan.exchange)
+    if unequal and chosen != "flip":
+        _keep_variances(blocks, groups)
     rows = np.asarray(X, dtype=np.float64)
     if groups is not None:
         rows = np.column_stack([rows, groups])
@@ -140,6 +147,18 @@ def arrange_plan(
         blocks, plan.n_perm, seed=plan.seed, shuffle=chosen in ("shuffle", "both"),
         flip=chosen in ("flip", "both"), rows=ids.ravel(),
     )  # fmt: skip
+
+
+def _keep_variances(blocks: Blocks, groups: NDArray[np.int64] | None) -> None:
+    """Refuse exchanges between maps of unequal variance."""
+    assert groups is not None
+    for move in blocks.moves:
+        if len({tuple(groups[unit].tolist()) for unit in move}) > 1:
+            raise DesignError(
+                "blocks let maps of different variance groups change places, and errors of unequal "
+                "variance are not exchangeable: flip signs (permute='flip'), or give blocks within "
+                "the variance groups"
+            )
 
 
 def mirrors(plan: Plan, arranged: Arrangements, part: Partition) -> bool:
