@@ -11,11 +11,9 @@ import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.deciding import decide
 from voxlm.analysis.options import share
 from voxlm.analysis.resampling import Resampling, ResidualImages, RunParts
 from voxlm.analysis.spec import ContrastSpec
-from voxlm.analysis.verdict import Verdict
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.contrasts.statmap import StatMap, test
@@ -26,9 +24,11 @@ from voxlm.kernels.tails import t_isf
 from voxlm.models.estimate import Estimate
 
 if TYPE_CHECKING:
+    from voxlm.analysis.verdict import Verdict
     from voxlm.inference.ari import AllResolution
 
-# Only some corrections need these, and compiled kernels with them.
+# Corrections need these, and some of them compiled kernels.
+deciding = lazy_loader.load("voxlm.analysis.deciding", suppress_warning=True)
 permuting = lazy_loader.load("voxlm.analysis.permuting", suppress_warning=True)
 resolution = lazy_loader.load("voxlm.inference.ari", suppress_warning=True)
 
@@ -257,7 +257,7 @@ class Contrast:
         VoxlmError
             A method or option that is unknown or does not go with the contrast.
         """
-        return decide(self, method, alpha, two_sided, options)
+        return deciding.decide(self, method, alpha, two_sided, options)
 
     def discoveries(
         self, alpha: float = 0.05, method: Literal["ari", "pari"] = "ari", **options: Any

@@ -11,23 +11,26 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+import lazy_loader
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm.analysis.contrast import Contrast, ask
-from voxlm.analysis.export import r_code, statsmodels_code
 from voxlm.analysis.fitted import Fitted
 from voxlm.analysis.options import whole
 from voxlm.analysis.reporting import Reported
 from voxlm.analysis.resampling import ResidualImages
 from voxlm.analysis.residuals import run_residuals
-from voxlm.analysis.save import save_fit
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.summary import describe_fit
-from voxlm.analysis.voxelwise import compare, refit, series
 from voxlm.errors import DataError
 from voxlm.models.reduce import FITTED, REASONS
+
+# Who asks for a voxel, a script or files loads what they take.
+export = lazy_loader.load("voxlm.analysis.export", suppress_warning=True)
+saving = lazy_loader.load("voxlm.analysis.save", suppress_warning=True)
+voxelwise = lazy_loader.load("voxlm.analysis.voxelwise", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +67,7 @@ class Fit(Fitted, Reported):
     def resid(self) -> Floats:
         """Data less fitted values, in the units of the fit, shape ``(n, V)``."""
         every = np.arange(self.n_voxels)
-        return series(self, every) - self.fittedvalues
+        return voxelwise.series(self, every) - self.fittedvalues
 
     def contrast(self, spec: ContrastSpec) -> Contrast:
         """Ask a question of the coefficients.
@@ -161,7 +164,7 @@ class Fit(Fitted, Reported):
             The position is outside the grid or the mask, or the voxel was left out.
         """
         at = self._fitted(i, j, k, x, y, z, mm)
-        return refit(self, at)
+        return voxelwise.refit(self, at)
 
     def to_statsmodels(self, csv: str | PathLike[str], *place: float, mm: bool = False) -> str:
         """Write one voxel's data as a table, and return statsmodels code that fits it.
@@ -186,7 +189,7 @@ class Fit(Fitted, Reported):
         DataError
             The voxel was left out or lies outside, or the folder does not exist.
         """
-        return statsmodels_code(self, self._place(place, mm), Path(csv))
+        return export.statsmodels_code(self, self._place(place, mm), Path(csv))
 
     def to_r(self, csv: str | PathLike[str], *place: float, mm: bool = False) -> str:
         """Write one voxel's data as a table, and return R code that fits it.
@@ -202,7 +205,7 @@ class Fit(Fitted, Reported):
             R code that runs as it is: ``lm``, or ``nlme::gls`` followed by least squares at the
             AR coefficients found here, which equals this fit.
         """
-        return r_code(self, self._place(place, mm), Path(csv))
+        return export.r_code(self, self._place(place, mm), Path(csv))
 
     def _place(self, place: tuple[float, ...], mm: bool) -> int:
         if not 1 <= len(place) <= 3:
@@ -258,7 +261,7 @@ class Fit(Fitted, Reported):
         DataFrame
             One row a quantity: largest relative and absolute difference, and the voxel.
         """
-        return compare(self, whole(n, "n"), seed)
+        return voxelwise.compare(self, whole(n, "n"), seed)
 
     def image(self, name: str) -> Any:
         """Return a map as an image of the kind the data were; an array for arrays.
@@ -307,7 +310,7 @@ class Fit(Fitted, Reported):
         beside each map, ``dataset_description.json``; one folder holds all subjects. Other runs
         are saved by the plain names ``contrast-faceMinusHouse_stat-z_statmap.nii.gz``.
         """
-        return save_fit(self, self.contrast, Path(out), contrasts)
+        return saving.save_fit(self, self.contrast, Path(out), contrasts)
 
     def _by_run(self) -> list[Fit]:
         return [self]

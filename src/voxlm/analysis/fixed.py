@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+import lazy_loader
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +18,6 @@ from voxlm.analysis.fit import Fit
 from voxlm.analysis.reporting import Reported
 from voxlm.analysis.resampling import ResidualImages, RunParts
 from voxlm.analysis.residuals import run_residuals
-from voxlm.analysis.save import save_fixed
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.bids.run import Run
 from voxlm.contrasts.combine import combine
@@ -26,6 +26,8 @@ from voxlm.contrasts.hypothesis import Hypothesis, hypothesis
 from voxlm.contrasts.statmap import StatMap, wald
 from voxlm.errors import ContrastError, DataError
 from voxlm.images.space import Space
+
+saving = lazy_loader.load("voxlm.analysis.save", suppress_warning=True)
 
 Floats = NDArray[np.float64]
 Weighting = Literal["unweighted", "precision"]
@@ -149,7 +151,7 @@ class FixedEffects(Reported):
         Path
             The folder.
         """
-        return save_fixed(self.fits, self.contrast, Path(out), contrasts)
+        return saving.save_fixed(self.fits, self.contrast, Path(out), contrasts)
 
     def _by_run(self) -> tuple[Fit, ...]:
         return self.fits

@@ -1,7 +1,5 @@
 """From a map of statistics to a decision; knows no images."""
 
-from voxlm.inference.clusters import Clusters as Clusters
-from voxlm.inference.clusters import find_clusters as find_clusters
-from voxlm.inference.decision import METHODS as METHODS
-from voxlm.inference.decision import Decision as Decision
-from voxlm.inference.decision import correct as correct
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
