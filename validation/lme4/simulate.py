@@ -52,6 +52,7 @@ def main():
     table.to_csv(FOLDER / "table.csv", index=False)
     values.to_csv(FOLDER / "maps.csv", index=False, float_format="%.17g")
     hard(np.random.default_rng(21))
+    forms(np.random.default_rng(22))
 
 
 def hard(rng):
@@ -63,6 +64,32 @@ def hard(rng):
     names = [f"v{v:02d}" for v in range(len(values))]
     frame = pd.DataFrame(values.T, columns=names)
     frame.to_csv(FOLDER / "hard_maps.csv", index=False, float_format="%.17g")
+
+
+def forms(rng):
+    """Write patients in beds of wards of hospitals, with conditions, offsets and weights."""
+    rows = []
+    for hospital, ward in [(h, w) for h in range(6) for w in range(3)]:
+        for bed in range(rng.integers(3, 6)):
+            group, age = rng.choice(["control", "patient"]), round(rng.uniform(20, 80), 1)
+            where = f"h{hospital}", f"w{ward}", f"b{bed}", f"h{hospital}w{ward}b{bed}"
+            for visit in range(rng.integers(2, 7)):
+                cond, time = rng.choice(["a", "b", "c"]), round(visit + rng.uniform(-0.3, 0.3), 3)
+                known, w = round(rng.normal(), 3), round(rng.uniform(0.3, 3.0), 3)
+                rows.append((*where, group, age, cond, time, known, w))
+    names = ["hospital", "ward", "bed", "subject", "group", "age", "cond", "time", "known", "w"]
+    table = pd.DataFrame(rows, columns=names)
+    columns = {}
+    for v, sd in enumerate([1.0, 0.6, 1.4, 0.0]):
+        y = 0.02 * table["age"] + 0.3 * table["time"] + 0.5 * (table["group"] == "patient")
+        for key, share in (("subject", 1.0), ("hospital", 0.5)):
+            y = y + effects(table, key, share * sd, rng)
+        y = y + effects(table, "subject", 0.4 * sd, rng) * table["time"]
+        y = y + effects(table.assign(k=table.subject + table.cond), "k", 0.6 * sd, rng)
+        columns[f"v{v}"] = y + rng.standard_normal(len(table)) / np.sqrt(table["w"])
+    table.to_csv(FOLDER / "forms_table.csv", index=False)
+    maps = pd.DataFrame(columns)
+    maps.to_csv(FOLDER / "forms_maps.csv", index=False, float_format="%.17g")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from voxlm.analysis.groupdesign import scaled_design
 from voxlm.analysis.resampling import Resampling, ResidualImages, permute_mixed
 from voxlm.analysis.residuals import map_residuals_of
 
@@ -18,7 +19,8 @@ CALLED = {"robust": "robust="}
 def resampling_of(fit: GroupFit) -> Resampling:
     """Say what corrections may permute, or why they may not."""
     if fit.model == "lmer":
-        return permute_mixed(fit.design, fit.maps, fit.pieces)
+        maps = fit.maps.adjusted(fit.design.offset, fit.root)
+        return permute_mixed(scaled_design(fit.design, fit.root), maps, fit.pieces)
     least_squares = fit.options.get("cov_type") in ("nonrobust", "variance_groups")
     plain = least_squares and fit.options.get("weights") is None
     refusal = ""
@@ -29,7 +31,7 @@ def resampling_of(fit: GroupFit) -> Resampling:
             f"with {what}: use plain lm over the maps, with blocks= for maps that belong together"
         )
     groups = fit.options.get("variance_groups")
-    return Resampling(fit.maps, fit.design.matrix, refusal, variance_groups=groups)
+    return Resampling(fit.response, fit.design.matrix, refusal, variance_groups=groups)
 
 
 def residuals_of(fit: GroupFit) -> ResidualImages:
@@ -42,5 +44,5 @@ def residuals_of(fit: GroupFit) -> ResidualImages:
             f"of freedom everywhere, and this is a fit with {what}: use plain lm over the maps, or "
             f"a correction by permutation"
         )
-    rows = partial(map_residuals_of, fit.maps, fit.design.matrix, fit.options.get("weights"))
+    rows = partial(map_residuals_of, fit.response, fit.design.matrix, fit.options.get("weights"))
     return ResidualImages(rows, refusal)

@@ -7,9 +7,14 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from voxlm.analysis.groupdesign import group_design, warn_of_labels
+from voxlm.analysis.groupdesign import (
+    group_design,
+    read_weights,
+    scaled_design,
+    warn_of_labels,
+)
 from voxlm.analysis.mixedfit import MixedFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
@@ -33,6 +38,7 @@ def lmer(
     reml: bool = True,
     df: Literal["satterthwaite", "kenward-roger"] = "satterthwaite",
     cov: Literal["gls", "hessian"] = "gls",
+    weights: str | ArrayLike | None = None,
 ) -> MixedFit:
     """Fit a mixed model at every voxel.
 
@@ -52,6 +58,9 @@ def lmer(
     cov : {"gls", "hessian"}
         Covariance of the fixed effects: that of generalised least squares, as in lme4, or of the
         joint observed information, which is a little larger, as in statsmodels' MixedLM.
+    weights : str or array_like of shape (N,), optional
+        Prior weights, as lme4's: the residual variance of a map is ``sigma² / w``. Positive
+        numbers, or the column that holds them.
 
     Returns
     -------
@@ -88,11 +97,17 @@ def lmer(
     check(design)
     for block in design.random:
         _check_groups(block, maps.n_maps)
+    tests, known = read_tests(df, cov, reml), read_weights(weights, maps)
+    root = None if known is None else np.sqrt(known)
     one = len(design.random) == 1 and design.random[0].names == ("Intercept",)
-    tests = read_tests(df, cov, reml)
-    fit = _intercept(design, reml, tests) if one else _several(design, reml, tests)
-    pieces = fit_pieces(maps.values, design.matrix, fit)
-    return MixedFit("lmer", design, maps, pieces, {"reml": reml, "df": df, "cov": cov})
+    if one and root is None:
+        fit: Fitter = _intercept(design, reml, tests)
+    else:
+        fit = _several(design, reml, tests, root)
+    values = maps.adjusted(design.offset, root).values
+    pieces = fit_pieces(values, scaled_design(design, root).matrix, fit)
+    options = {"reml": reml, "df": df, "cov": cov, "weights": known}
+    return MixedFit("lmer", design, maps, pieces, options)
 
 
 def read_tests(df: str, cov: str, reml: bool) -> Tests:
@@ -127,19 +142,31 @@ def _intercept(design: Design, reml: bool, tests: Tests) -> Fitter:
     return fit
 
 
-def _several(design: Design, reml: bool, tests: Tests) -> Fitter:
-    """Fit slopes, nested and crossed factors."""
-    terms = [RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text) for b in design.random]
-    _check_terms(design.matrix, terms)
+def _several(design: Design, reml: bool, tests: Tests, root: Floats | None) -> Fitter:
+    """Fit slopes, nested and crossed factors, and rows of unequal weights."""
+    _check_terms(design.matrix, terms_of(design))
+    scaled = scaled_design(design, root)
 
     def fit(pattern: Pattern, data: NDArray[Any]) -> MixedEstimate | None:
-        X = design.matrix[pattern.rows]
-        some = [t.rows(pattern.rows) for t in terms]
+        X = scaled.matrix[pattern.rows]
+        some = terms_of(scaled, pattern.rows)
         if not pattern.rows.all() and not all(varies(X, term) for term in some):
             return None
-        return replace(fit_mixed(lay_out(X, some), data, reml, some), tests=tests)
+        found = fit_mixed(lay_out(X, some), data, reml, some)
+        return replace(found, tests=tests, log_weights=log_weights(root, pattern.rows))
 
     return fit
+
+
+def terms_of(design: Design, rows: NDArray[np.bool_] | None = None) -> list[RandomTerm]:
+    """Return the random terms of a design, in some rows."""
+    whole = [RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text) for b in design.random]
+    return whole if rows is None else [term.rows(rows) for term in whole]
+
+
+def log_weights(root: Floats | None, rows: NDArray[np.bool_]) -> float:
+    """Return the sum of the logarithms of some maps' weights, given their roots."""
+    return 0.0 if root is None else float(2.0 * np.log(root[rows]).sum())
 
 
 def _check_terms(X: Floats, terms: list[RandomTerm]) -> None:

@@ -6,6 +6,8 @@ Axes: N maps, G groups.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from voxlm.design.table import build_table
 from voxlm.errors import DataError, DesignError, VoxlmWarning, did_you_mean
 from voxlm.formula import Schema, parse, resolve_group
 from voxlm.formula.group import label_doubts
+from voxlm.formula.schema import numbers
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import group_freedom
 
@@ -69,6 +72,53 @@ def forbid_random(design: Design, verb: str) -> None:
     if design.random:
         terms = " + ".join(block.text for block in design.random)
         raise DesignError(f"{verb} has no random terms, but the formula has {terms}; use lmer")
+
+
+def read_weights(weights: Any, maps: Maps) -> Floats | None:
+    """Return prior weights, one positive number a map; None where there are none.
+
+    Parameters
+    ----------
+    weights : str or array_like of shape (N,), or None
+        A column of the table, or the numbers.
+    maps : Maps
+
+    Raises
+    ------
+    DataError
+        Another number of them, an unknown column, values that are not positive: the rows.
+    """
+    if weights is None:
+        return None
+    said = "weights"
+    if isinstance(weights, str):
+        known = [str(name) for name in maps.table.columns]
+        if weights not in known:
+            hint = did_you_mean(weights, known)
+            raise DataError(f"weights={weights!r} is not a column of the table; {hint}")
+        said, weights = f"weights={weights!r}", numbers(maps.table[weights])
+    if weights is None:
+        raise DataError(f"{said} names a column of words; weights are numbers")
+    found = np.asarray(weights, dtype=np.float64)
+    if found.shape != (maps.n_maps,):
+        raise DataError(
+            f"{said} are {maps.n_maps} positive numbers, one a map; got shape {found.shape}"
+        )
+    bad = np.flatnonzero(~(np.isfinite(found) & (found > 0)))
+    if bad.size:
+        raise DataError(
+            f"{said} are positive numbers, one a map; not so in {rows_text(bad)} "
+            f"({found[bad[0]]:g}); leave maps without weight out"
+        )
+    return found
+
+
+def scaled_design(design: Design, root: Floats | None) -> Design:
+    """Multiply the rows of a design, fixed and random, by the roots of prior weights."""
+    if root is None:
+        return design
+    random = tuple(replace(b, matrix=b.matrix * root[:, None]) for b in design.random)
+    return replace(design, matrix=design.matrix * root[:, None], random=random)
 
 
 def codes_of(table: pd.DataFrame, column: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -92,6 +92,17 @@ class GroupFit:
         """Where the voxels lie."""
         return self.maps.space
 
+    @cached_property
+    def response(self) -> Maps:
+        """What was fitted: the maps less the formula's offset."""
+        return self.maps.adjusted(self.design.offset)
+
+    @property
+    def root(self) -> Floats | None:
+        """Roots of the prior weights of the maps, shape ``(N,)``; None without weights."""
+        weights = self.options.get("weights")
+        return None if weights is None else np.sqrt(weights)
+
     @property
     def n_voxels(self) -> int:
         """Number of voxels, V."""

@@ -29,11 +29,13 @@ def refit_voxel(fit: GroupFit, voxel: int) -> Any:
     Returns
     -------
     statsmodels results: MixedLM, OLS or WLS, RLM; WLS with known weights for ``meta``
+        Of the maps less the formula's offset. MixedLM knows no weights: it is given rows that are
+        multiplied by their roots, whose log likelihood lacks ``½ Σ log w``.
     """
     pattern, part, place = fit.pieces.parts_at(voxel)
     if part is None:
         raise DataError(f"voxel {voxel} has too few maps to be fitted")
-    y = np.asarray(fit.maps.values[pattern.rows, voxel], dtype=np.float64)
+    y = np.asarray(fit.response.values[pattern.rows, voxel], dtype=np.float64)
     X = pd.DataFrame(fit.design.matrix[pattern.rows], columns=list(fit.design.names))
     if fit.model == "lmer":
         return refit_mixed(fit, pattern.rows, y, X)
@@ -103,9 +105,14 @@ def _pairs(fit: GroupFit, theirs: Any, voxel: int) -> list[tuple[str, Any, Any]]
             ("params", fit.params[:, voxel], np.asarray(theirs.fe_params)),
             ("scale", fit.scale[voxel], theirs.scale),
             ("components", fit.components[:, voxel], theirs_all),
-            ("deviance_excess", fit.deviance[voxel], -2.0 * theirs.llf),
+            ("deviance_excess", fit.deviance[voxel], -2.0 * theirs.llf - _log_weights(fit, voxel)),
         ]
     return [*pairs, ("bse", fit.bse[:, voxel], np.asarray(theirs.bse))]
+
+
+def _log_weights(fit: GroupFit, voxel: int) -> float:
+    pattern, _, _ = fit.pieces.parts_at(voxel)
+    return 0.0 if fit.root is None else float(2.0 * np.log(fit.root[pattern.rows]).sum())
 
 
 def write_r(fit: GroupFit, voxel: int, folder: Path) -> Path:

@@ -120,11 +120,9 @@ def marginal_covariance(fit: GroupFit, voxel: int) -> tuple[Bools, Floats]:
     if fit.model == "meta":
         known = fit.maps.variances
         assert known is not None
-        return rows, np.diag(known[rows, voxel] + part.tau2[place])
-    covariance = np.eye(int(rows.sum()))
+        return rows, np.diag(known[rows, voxel] + part.between(place))
     weights = fit.options.get("weights")
-    if weights is not None:
-        covariance = np.diag(1.0 / weights[rows])
+    covariance = np.diag(np.ones(int(rows.sum())) if weights is None else 1.0 / weights[rows])
     at = 0
     for block in fit.design.random:
         q = len(block.names)
@@ -161,7 +159,7 @@ def influence(fit: GroupFit, voxel: int) -> Influence:
     """
     rows, V = marginal_covariance(fit, voxel)
     X = fit.design.matrix[rows]
-    y = np.asarray(fit.maps.values[rows, voxel], dtype=np.float64)
+    y = np.asarray(fit.response.values[rows, voxel], dtype=np.float64)
     codes, units = _units(fit, rows)
     half = np.linalg.cholesky(V)
     white = np.linalg.solve(half, X)
@@ -233,7 +231,7 @@ def voxel_effects(fit: GroupFit, voxel: int) -> VoxelEffects:
         joined = codes.astype(np.int64) if np.bincount(codes).max() > 1 else None
     return VoxelEffects(
         x,
-        np.asarray(fit.maps.values[rows, voxel], dtype=np.float64),
+        np.asarray(fit.response.values[rows, voxel], dtype=np.float64),
         colour,
         joined,
         tuple(_lines(fit, voxel, reference, along, colours, x)),

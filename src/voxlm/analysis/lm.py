@@ -28,7 +28,7 @@ def lm(
     formula: str,
     data: Maps,
     *,
-    weights: ArrayLike | str | None = ...,
+    weights: str | ArrayLike | None = ...,
     cov_type: str = ...,
     cluster: str | None = ...,
     variance_groups: str | None = ...,
@@ -61,7 +61,7 @@ def lm(
     hrf: Any = "spm",
     stack: bool = False,
     progress: bool = False,
-    weights: ArrayLike | str | None = None,
+    weights: str | ArrayLike | None = None,
     cov_type: str = "nonrobust",
     cluster: str | None = None,
     variance_groups: str | None = None,
@@ -84,8 +84,8 @@ def lm(
         model of all of them, with task effects in common and confounds, drift and constant a run.
     progress : bool
         Runs: show a progress bar.
-    weights : array_like of shape (N,), or str, optional
-        Maps: positive weights, or their column.
+    weights : str or array_like of shape (N,), optional
+        Maps: positive weights, or the column that holds them.
     cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3"}
         Maps: what is assumed of the errors.
     cluster : str, optional

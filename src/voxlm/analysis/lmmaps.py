@@ -14,6 +14,7 @@ from voxlm.analysis.groupdesign import (
     forbid_random,
     free_groups,
     group_design,
+    read_weights,
     warn_of_labels,
 )
 from voxlm.analysis.groupfit import GroupFit
@@ -39,7 +40,7 @@ def lm_maps(
     formula: str,
     maps: Maps,
     *,
-    weights: ArrayLike | str | None = None,
+    weights: str | ArrayLike | None = None,
     cov_type: str = "nonrobust",
     cluster: str | None = None,
     variance_groups: str | None = None,
@@ -54,8 +55,8 @@ def lm_maps(
         for being estimable.
     maps : Maps
         One row a map.
-    weights : array_like of shape (N,), or str, optional
-        Positive weights of the maps, or their column.
+    weights : str or array_like of shape (N,), optional
+        Positive weights of the maps, or the column that holds them.
     cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3"}
         What is assumed of the errors.
     cluster : str, optional
@@ -81,7 +82,7 @@ def lm_maps(
     warn_of_labels(design, depth=4)
     forbid_random(design, "lm")
     cov_type, groups, levels = _errors(maps.table, cov_type, cluster, variance_groups)
-    known = _weights(weights, maps.table)
+    known = read_weights(weights, maps)
     if robust is not None:
         if known is not None or cov_type != "nonrobust":
             raise DataError("robust= goes with neither weights nor another covariance")
@@ -104,10 +105,13 @@ def lm_maps(
             return None
         return fit_group_linear(basis, data, cov_type, some)  # type: ignore[arg-type]
 
-    pieces: Pieces[Any] = fit_pieces(maps.values, design.matrix, fit)
+    pieces: Pieces[Any] = fit_pieces(
+        maps.adjusted(design.offset).values, design.matrix, fit
+    )
     apart = groups if cov_type == "variance_groups" else None
     options = {
-        "cov_type": cov_type, "robust": robust, "weights": known, "variance_groups": apart
+        "cov_type": cov_type, "robust": robust, "weights": known, "variance_groups": apart,
+        "groups": cluster or variance_groups,
     }  # fmt: skip
     return GroupFit("lm" if robust is None else "robust", design, maps, pieces, options)
 
@@ -138,21 +142,3 @@ def _all_residuals(basis: LinearBasis, cov_type: str, pattern: Pattern) -> bool:
             "that are of one map alone"
         )
     return not exact.size
-
-
-def _weights(weights: ArrayLike | str | None, table: pd.DataFrame) -> Floats | None:
-    if weights is None:
-        return None
-    if isinstance(weights, str) and weights not in table:
-        known = did_you_mean(weights, [str(name) for name in table.columns])
-        raise DataError(f"weights={weights!r} is not a column of the table; {known}")
-    wanted = f"weights are {len(table)} positive numbers, one a map, or their column"
-    try:
-        values = np.asarray(
-            table[weights] if isinstance(weights, str) else weights, dtype=np.float64
-        )
-    except (TypeError, ValueError):
-        raise DataError(f"{wanted}; got {weights!r}") from None
-    if values.shape != (len(table),) or not (np.isfinite(values) & (values > 0)).all():
-        raise DataError(f"{wanted}; got {weights!r}")
-    return values

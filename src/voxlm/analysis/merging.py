@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxlm.analysis.groupdesign import group_design
+from voxlm.analysis.group import terms_of
+from voxlm.analysis.groupdesign import group_design, scaled_design
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.mixedfit import MixedFit
-from voxlm.analysis.statistics import solve_statistics, terms_of
+from voxlm.analysis.statistics import solve_statistics
 from voxlm.bids.mapfiles import check_space
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
@@ -81,14 +82,18 @@ def merge_statistics(fits: Sequence[GroupFit]) -> MixedFit:
     design = group_design(str(first.design.meaning.meaning.formula.text), maps)
     check(design)
     starts = np.cumsum([0, *[fit.maps.n_maps for fit in fits]])
-    _check_groups(design, starts)
+    options = dict(first.options)
+    if first.root is not None:
+        options["weights"] = np.concatenate([fit.options["weights"] for fit in fits])
+    else:
+        _check_groups(design, starts)
     patterns, parts = [], []
     for chosen, voxels in _together(fits):
-        pattern, part = _merge(fits, design, starts, chosen, voxels)
+        pattern, part = _merge(fits, design, starts, chosen, voxels, options)
         patterns.append(pattern)
         parts.append(part)
     pieces: Pieces[Any] = Pieces(tuple(patterns), tuple(parts), first.n_voxels)
-    return MixedFit("lmer", design, maps, pieces, dict(first.options))
+    return MixedFit("lmer", design, maps, pieces, options)
 
 
 def _check_alike(fits: Sequence[GroupFit]) -> None:
@@ -96,11 +101,16 @@ def _check_alike(fits: Sequence[GroupFit]) -> None:
         raise DataError("merge_statistics takes one fit by lmer or more")
     for number, fit in enumerate(fits[1:], start=2):
         check_space(fits[0].space, fit.space, number - 1)
-        if (fit.formula, fit.options) != (fits[0].formula, fits[0].options):
+        if (fit.formula, _told(fit)) != (fits[0].formula, _told(fits[0])):
             raise DataError(
-                f"fit {number} is of {fit.formula} ({dict(fit.options)}), the first of "
-                f"{fits[0].formula} ({dict(fits[0].options)}): only fits of one model merge"
+                f"fit {number} is of {fit.formula} ({_told(fit)}), the first of "
+                f"{fits[0].formula} ({_told(fits[0])}): only fits of one model merge"
             )
+
+
+def _told(fit: GroupFit) -> dict[str, Any]:
+    """Return what the verb was told; of weights, whether there were any."""
+    return {**fit.options, "weights": "given" if fit.root is not None else None}
 
 
 def _covariates(fit: GroupFit) -> pd.DataFrame:
@@ -141,6 +151,7 @@ def _merge(
     starts: NDArray[np.int64],
     chosen: NDArray[np.int64],
     voxels: NDArray[np.int64],
+    options: dict[str, Any],
 ) -> tuple[Pattern, Any]:
     """Merge the parts at voxels where each has one pattern; None if a part could not be fitted."""
     patterns = [fit.pieces.patterns[k] for fit, k in zip(fits, chosen, strict=True)]
@@ -165,8 +176,11 @@ def _merge(
         parts = [(part.basis, one) for part, one in zip(found, sums, strict=True)]
         _, whole = merge_groups(parts, turns)
     else:
-        whole = _merge_terms(fits, design, merged, found, sums, patterns, here, turns)
-    return merged, solve_statistics(design, merged, whole, dict(fits[0].options))
+        weights = options["weights"]
+        root = None if weights is None else np.sqrt(weights)
+        scaled = scaled_design(design, root)
+        whole = _merge_terms(fits, scaled, merged, found, sums, patterns, here, turns)
+    return merged, solve_statistics(design, merged, whole, options)
 
 
 def _merge_terms(
@@ -187,7 +201,8 @@ def _merge_terms(
     ):
         inside = np.zeros(merged.rows.size, dtype=np.bool_)
         inside[at] = True
-        own, wanted = terms_of(fit.design, pattern.rows), terms_of(design, inside)
+        own = terms_of(scaled_design(fit.design, fit.root), pattern.rows)
+        wanted = terms_of(design, inside)
         spins = [
             _turn(mine.matrix, theirs.matrix, mine.text)
             for mine, theirs in zip(own, wanted, strict=True)

@@ -75,7 +75,8 @@ def meta(
         raise DataError(
             "meta needs the variance of each map: Maps(…, variance=…); without them, use lm"
         )
-    check_positive(maps.values, variances)
+    values = maps.adjusted(design.offset).values
+    check_positive(values, variances)
 
     groups, levels = (
         (None, ()) if variance_groups is None else codes_of(maps.table, variance_groups)
@@ -89,7 +90,9 @@ def meta(
         known = variances[np.ix_(pattern.rows, pattern.voxels)]
         return fit_meta(X, data, known, method, knapp_hartung, some, len(levels) or None)
 
-    pieces = fit_pieces(maps.values, design.matrix, fit, also=variances)
+    pieces = fit_pieces(values, design.matrix, fit, also=variances)
     scaled = method != "fe" if knapp_hartung is None else knapp_hartung
-    options = {"method": method, "knapp_hartung": scaled, "levels": levels}
+    options = {
+        "method": method, "knapp_hartung": scaled, "levels": levels, "groups": variance_groups
+    }  # fmt: skip
     return GroupFit("meta", design, maps, pieces, options)

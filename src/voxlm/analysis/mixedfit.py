@@ -129,7 +129,7 @@ class MixedFit(GroupFit):
             found = found[:, None] if found.ndim == 2 else found
             for a in range(block.matrix.shape[1]):
                 out += block.matrix[:, a, None] * found[block.codes, a]
-        return out
+        return out if self.design.offset is None else out + self.design.offset[:, None]
 
     @property
     def resid(self) -> Floats:
@@ -155,7 +155,7 @@ class MixedFit(GroupFit):
             for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
                 if part is not None:
                     here = np.unique(block.codes[pattern.rows])
-                    rows = self.maps.values[np.ix_(pattern.rows, pattern.voxels)]
+                    rows = self.response.values[np.ix_(pattern.rows, pattern.voxels)]
                     modes = part.modes(rows)
                     modes = modes[k] if isinstance(modes, list) else modes[:, None]
                     out[np.ix_(here, np.arange(out.shape[1]), pattern.voxels)] = modes

@@ -38,14 +38,16 @@ def refit_mixed(fit: GroupFit, rows: NDArray[np.bool_], y: Floats, X: pd.DataFra
     """
     outer, main, parts = _plan(fit.design.random)
     groups = np.zeros(int(rows.sum())) if outer is None else outer.codes[rows]
-    exog = None if main is None else main.matrix[rows]
+    root = np.ones(rows.size) if fit.root is None else fit.root
+    exog = None if main is None else (main.matrix * root[:, None])[rows]
     names, columns, levels = [], [], []
     for k, block in parts:
-        made, called = _cut(block, rows, groups)
+        made, called = _cut(block, rows, groups, root)
         names.append(f"{k}: {block.text}")
         columns.append(made)
         levels.append(called)
     components = mixed.VCSpec(names, levels, columns) if parts else None
+    y, X = y * root[rows], X.mul(root[rows], axis=0)
     model = api.MixedLM(y, X, groups, exog_re=exog, exog_vc=components)
     # The best of several searches: each alone stops early on some data.
     found = [model.fit(reml=fit.options["reml"], method=[name]) for name in ("bfgs", "powell")]
@@ -96,11 +98,11 @@ def _within(block: RandomBlock, outer: RandomBlock) -> bool:
 
 
 def _cut(
-    block: RandomBlock, rows: NDArray[np.bool_], groups: NDArray[Any]
+    block: RandomBlock, rows: NDArray[np.bool_], groups: NDArray[Any], root: Floats
 ) -> tuple[list[Floats], list[list[str]]]:
     """Return a component's columns within every group, and what they are called."""
     columns, names = [], []
-    codes, values = block.codes[rows], block.matrix[rows, 0]
+    codes, values = block.codes[rows], (block.matrix[:, 0] * root)[rows]
     for group in np.unique(groups):
         inside = groups == group
         present, place = np.unique(codes[inside], return_inverse=True)

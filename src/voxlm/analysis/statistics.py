@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxlm.analysis.group import read_tests
-from voxlm.analysis.groupdesign import group_design
+from voxlm.analysis.group import log_weights, read_tests, terms_of
+from voxlm.analysis.groupdesign import group_design, scaled_design
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.mixedfit import MixedFit
 from voxlm.bids.maps import Maps
@@ -27,7 +27,7 @@ from voxlm.models.intercept import InterceptEstimate, solve_intercept
 from voxlm.models.mixed import MixedEstimate, solve_mixed
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import Pieces
-from voxlm.models.terms import RandomTerm, lay_out
+from voxlm.models.terms import lay_out
 
 KINDS: dict[str, type[Any]] = {"intercept": GroupSums, "terms": BlockSums}
 
@@ -61,6 +61,7 @@ def save_statistics(fit: GroupFit, path: str | PathLike[str]) -> Path:
         "reml": fit.options["reml"],
         "df": fit.options["df"],
         "cov": fit.options["cov"],
+        **({} if fit.root is None else {"weights": fit.options["weights"]}),
         "matrix": fit.design.matrix,
         "n_voxels": fit.n_voxels,
         "n_parts": len(fit.pieces.parts),
@@ -123,7 +124,9 @@ def load_statistics(path: str | PathLike[str], maps: Maps | None = None) -> Mixe
         raise DataError(f"{path} keeps no table and space: give the maps that were fitted")
     design = group_design(formula, maps)
     _check_same(design, maps, kept)
-    options = {"reml": reml, "df": str(kept["df"]), "cov": str(kept["cov"])}
+    options = {
+        "reml": reml, "df": str(kept["df"]), "cov": str(kept["cov"]), "weights": kept.get("weights")
+    }  # fmt: skip
     patterns: list[Pattern] = []
     parts: list[Any] = []
     for i in range(int(kept["n_parts"])):
@@ -156,18 +159,13 @@ def _check_same(design: Design, maps: Maps, kept: dict[str, NDArray[Any]]) -> No
         )
 
 
-def terms_of(design: Design, rows: NDArray[np.bool_]) -> list[RandomTerm]:
-    """Return the random terms of a design in some rows."""
-    return [
-        RandomTerm(b.codes.astype(np.int64), b.matrix, b.group, b.text).rows(rows)
-        for b in design.random
-    ]
-
-
 def solve_statistics(
     design: Design, pattern: Pattern, sums: Any, options: Mapping[str, Any]
 ) -> InterceptEstimate | MixedEstimate:
     """Fit one pattern of maps from its statistics."""
+    weights = options.get("weights")
+    root = None if weights is None else np.sqrt(weights)
+    design = scaled_design(design, root)
     X = design.matrix[pattern.rows]
     tests = read_tests(options["df"], options.get("cov", "gls"), options["reml"])
     if isinstance(sums, GroupSums):
@@ -176,4 +174,5 @@ def solve_statistics(
         found = solve_intercept(basis, sums, options["reml"])
         return replace(found, tests=tests)
     terms = terms_of(design, pattern.rows)
-    return replace(solve_mixed(lay_out(X, terms), sums, options["reml"], terms), tests=tests)
+    fitted = solve_mixed(lay_out(X, terms), sums, options["reml"], terms)
+    return replace(fitted, tests=tests, log_weights=log_weights(root, pattern.rows))

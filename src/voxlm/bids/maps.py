@@ -6,6 +6,7 @@ Axes: N maps, V voxels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -113,6 +114,9 @@ class Maps:
     _first: Opened | None = field(init=False, default=None)
     _effects: tuple[Opened, ...] = field(init=False, default=())
     _variances: tuple[Opened, ...] = field(init=False, default=())
+    _base: Maps | None = field(init=False, default=None)
+    _less: NDArray[np.float64] | None = field(init=False, default=None)
+    _times: NDArray[np.float64] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         frame, path = read_table(self.table, "table")
@@ -229,6 +233,32 @@ class Maps:
             object.__setattr__(maps, name, value)
         return maps
 
+    def adjusted(
+        self, less: NDArray[np.float64] | None, times: NDArray[np.float64] | None = None
+    ) -> Maps:
+        """Return the maps less a number each, times a number each; nothing is read now.
+
+        Parameters
+        ----------
+        less, times : ndarray, shape (N,), optional
+            None changes nothing.
+
+        Examples
+        --------
+        >>> maps = Maps(pd.DataFrame({"age": [1.0, 2.0]}), data=[[3.0, 4.0], [5.0, 5.5]])
+        >>> maps.adjusted(np.array([1.0, 2.0])).values
+        array([[2. , 3. ],
+               [3. , 3.5]])
+        """
+        if less is None and times is None:
+            return self
+        maps = copy(self)
+        for name in ("values", "variances"):
+            maps.__dict__.pop(name, None)
+        for name, value in {"_base": self, "_less": less, "_times": times}.items():
+            object.__setattr__(maps, name, value)
+        return maps
+
     @property
     def n_maps(self) -> int:
         """Number of maps, N."""
@@ -237,6 +267,8 @@ class Maps:
     @cached_property
     def space(self) -> Space:
         """Where the voxels lie."""
+        if self._base is not None:
+            return self._base.space
         if self._place is not None:
             return self._place
         if self.data is not None:
@@ -252,6 +284,10 @@ class Maps:
     @cached_property
     def values(self) -> Floats:
         """The maps, shape ``(N, V)``; holes are NaN."""
+        if self._base is not None:
+            less = 0.0 if self._less is None else self._less[:, None]
+            times = 1.0 if self._times is None else self._times[:, None]
+            return np.asarray((self._base.values - less) * times)
         found = self.data
         if found is None and self._first is None and self._patches is None:
             raise DataError("this needs the maps themselves; only their statistics are here")
@@ -268,6 +304,10 @@ class Maps:
     @cached_property
     def variances(self) -> Floats | None:
         """Variances of the maps, shape ``(N, V)``, where they were given."""
+        if self._base is not None:
+            known = self._base.variances
+            times = 1.0 if self._times is None else self._times[:, None]
+            return None if known is None else np.asarray(known * times**2)
         if self.data is not None:
             return _without_zeros(self.variance) if self.zeros == "missing" else self.variance
         if self._patches is not None:

@@ -108,6 +108,8 @@ class Design:
     varying : tuple of Column
         Columns whose values differ from voxel to voxel. They have no place in the matrix;
         coefficients and contrasts have them last.
+    offset : ndarray, shape (N,), optional
+        What a group formula subtracts from the maps.
 
     Examples
     --------
@@ -126,6 +128,7 @@ class Design:
     meaning: Any = field(default=None, repr=False)
     random: tuple[RandomBlock, ...] = ()
     varying: tuple[Column, ...] = ()
+    offset: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64, order="C")

@@ -13,7 +13,7 @@ from voxlm.design.build import forbid_same_names, unique_aliases
 from voxlm.design.columns import Column, Design, RandomBlock
 from voxlm.design.events import rows_text
 from voxlm.errors import DataError
-from voxlm.formula.coding import Coded, fill
+from voxlm.formula.coding import Coded, code, fill
 from voxlm.formula.group import GroupMeaning, RandomTerm
 from voxlm.formula.schema import bare, labels, numbers
 
@@ -91,7 +91,20 @@ def build_table(meaning: GroupMeaning, frame: pd.DataFrame) -> Design:
     random = tuple(random_block(term, frame, meaning, memory) for term in meaning.random)
     coding = GroupCoding(meaning, memory, numeric_means(meaning, frame))
     kept = unique_aliases(tuple(columns))
-    return Design(matrix, kept, None, str(meaning), meaning.notes, coding, random)
+    return Design(
+        matrix, kept, None, str(meaning), meaning.notes, coding, random,
+        offset=offset_of(meaning, frame, memory),
+    )  # fmt: skip
+
+
+def offset_of(
+    meaning: GroupMeaning, frame: pd.DataFrame, memory: dict[str, Any]
+) -> Floats | None:
+    """Return the sum of the offsets, shape ``(N,)``; None where there is none."""
+    if not meaning.offsets:
+        return None
+    terms = [(factor,) for factor in meaning.offsets]
+    return values(code(terms), frame, meaning, memory).sum(axis=1)
 
 
 def numeric_means(meaning: GroupMeaning, frame: pd.DataFrame) -> dict[str, float]:

@@ -14,9 +14,20 @@ from voxlm.formula.factors import Factor
 from voxlm.formula.lookup import find
 from voxlm.formula.naming import Namer
 from voxlm.formula.schema import Schema
-from voxlm.formula.syntax import Bar, Call, Formula, Name, Node, Number, Product, Span, Sum
+from voxlm.formula.syntax import (
+    Bar,
+    Call,
+    Formula,
+    Name,
+    Node,
+    Number,
+    Product,
+    Span,
+    Sum,
+    write,
+)
 from voxlm.formula.terms import Word, product
-from voxlm.formula.vocabulary import MACROS, TAGS
+from voxlm.formula.vocabulary import MACROS, OFFSET, SPREADING, TAGS
 
 # A numeric column with so few different whole numbers may hold labels.
 FEW = 12
@@ -79,6 +90,8 @@ class GroupMeaning:
         What each word was taken for.
     notes : tuple of str
         What was assumed.
+    offsets : tuple of Factor
+        Numbers that are subtracted from the maps: they have no coefficient.
 
     Examples
     --------
@@ -95,6 +108,7 @@ class GroupMeaning:
     random: tuple[RandomTerm, ...]
     words: tuple[Word, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    offsets: tuple[Factor, ...] = ()
 
     @property
     def columns(self) -> tuple[Coded, ...]:
@@ -103,6 +117,7 @@ class GroupMeaning:
 
     def __str__(self) -> str:
         pieces = ["1" if self.intercept else "0", *(product(term) for term in self.terms)]
+        pieces += [f"offset({_inside(factor)})" for factor in self.offsets]
         pieces += [term.text for term in self.random]
         return f"{self.formula.response} ~ {' + '.join(pieces)}".strip()
 
@@ -152,8 +167,9 @@ def resolve_group(formula: Formula, schema: Schema) -> GroupMeaning:
         )
     words, notes = tuple(reader.namer.words), tuple(number_notes(terms, schema))
     return GroupMeaning(
-        formula, schema, reader.intercept, terms, tuple(reader.random), words, notes
-    )
+        formula, schema, reader.intercept, terms, tuple(reader.random), words, notes,
+        tuple(reader.offsets),
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -165,6 +181,7 @@ class GroupReader:
     intercept: bool = True
     terms: list[Term] = field(default_factory=list)
     random: list[RandomTerm] = field(default_factory=list)
+    offsets: list[Factor] = field(default_factory=list)
 
     def fail(self, message: str, span: Span, hint: str = "") -> FormulaError:
         """Make an error at a place of the formula."""
@@ -177,6 +194,8 @@ class GroupReader:
                 self.set_intercept(item, (sign > 0) == bool(item.value))
             elif isinstance(item, Bar):
                 self.add_random(sign, item)
+            elif isinstance(item, Call) and item.function == OFFSET:
+                self.add_offset(sign, item)
             else:
                 found = algebra.expand(item, self.leaf, self.text)
                 if sign > 0:
@@ -202,6 +221,23 @@ class GroupReader:
             )
         return [(self.namer.call(node).key,)]
 
+    def add_offset(self, sign: int, item: Call) -> None:
+        """Read ``offset(x)``: one column of numbers."""
+        if sign < 0:
+            raise self.fail("an offset cannot be taken away", item.span, "write offset(-x)")
+        if len(item.args) != 1 or item.keywords:
+            raise self.fail("offset() takes one column of numbers", item.span)
+        inside = item.args[0]
+        if isinstance(inside, Name):
+            factor = self.namer.name(inside)
+        else:
+            factor = self.namer.call(Call("I", (inside,), (), item.span))
+        if factor.kind == "categorical":
+            raise self.fail(f"{factor.text} holds words; an offset is a number", inside.span)
+        if isinstance(inside, Call) and inside.function in SPREADING:
+            raise self.fail("an offset is one column, not several", inside.span)
+        self.offsets.append(factor)
+
     def add_random(self, sign: int, bar: Bar) -> None:
         """Read ``(terms | group)`` into one record or several."""
         if sign < 0:
@@ -211,6 +247,8 @@ class GroupReader:
         inner.read(inside)
         if inner.random:
             raise self.fail("a random term inside a random term", bar.span)
+        if inner.offsets:
+            raise self.fail("an offset inside a random term", bar.span, "write it outside")
         if not (inner.terms or inner.intercept):
             raise self.fail("nothing varies here", bar.span, "write (1 | subject)")
         terms = [tuple(self.namer.factors[key] for key in term) for term in inner.terms]
@@ -244,6 +282,11 @@ class GroupReader:
             )
         self.namer.record(variable.name, "groups of a random term", f"{variable.rows} rows", [])
         return variable.name
+
+
+def _inside(factor: Factor) -> str:
+    """Write what stands in the parentheses of an offset."""
+    return write(factor.node.args[0] if isinstance(factor.node, Call) else factor.node)
 
 
 def records(

@@ -14,7 +14,7 @@ from voxlm.formula.schema import Schema, Variable, label
 from voxlm.formula.syntax import Call, Name, Node, Number, String, children, write
 from voxlm.formula.terms import Word
 from voxlm.formula.transforms import check_call, width
-from voxlm.formula.vocabulary import CODINGS, CONTR, SPREADING, is_difference
+from voxlm.formula.vocabulary import CODINGS, CONTR, OFFSET, SPREADING, is_difference
 
 SHOWN = {"events": "events", "confounds": "scans", "participants": "rows"}
 
@@ -91,6 +91,10 @@ class Namer:
             return self.categorical(node)
         if node.function == "trials":
             return self.trials(node)
+        if node.function == OFFSET:
+            raise self.fail(
+                "offset() stands by itself in a formula of maps", node, "y ~ age + offset(known)"
+            )
         if node.function in CODINGS or node.function in CONTR:
             raise self.fail(f"{node.function} is a coding", node, f"write C(x, {node.function})")
         if is_constant(node.args[0]):

@@ -31,7 +31,9 @@ MACROS = frozenset({"cosine", "scrub", "acompcor", "tcompcor", "match", "ppi", "
 ELEMENTWISE = frozenset({"log", "exp", "sqrt", "abs", "I"})
 STATEFUL = frozenset({"center", "scale", "standardize"})
 SPREADING = frozenset({"poly", "bs", "cr", "cc"})
-TRANSFORMS = ELEMENTWISE | STATEFUL | SPREADING | {"C", "lag", "trials"}
+#: What is known of a map beside its columns: it is subtracted and has no coefficient.
+OFFSET = "offset"
+TRANSFORMS = ELEMENTWISE | STATEFUL | SPREADING | {"C", "lag", "trials", OFFSET}
 
 #: Contrast codings ``C(x, …)`` knows.
 CODINGS = ("Treatment", "Sum", "Helmert", "Poly", "Diff")

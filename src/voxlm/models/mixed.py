@@ -45,6 +45,8 @@ class MixedEstimate:
         The random terms as they were given.
     tests : {"satterthwaite", "kenward-roger", "hessian"}
         As for :class:`voxlm.models.intercept.InterceptEstimate`.
+    log_weights : float
+        The sum of the logarithms of prior weights, by whose roots the rows were multiplied.
     """
 
     layout: Layout
@@ -53,6 +55,7 @@ class MixedEstimate:
     fit: BlockFit
     terms: tuple[RandomTerm, ...] = ()
     tests: Tests = "satterthwaite"
+    log_weights: float = 0.0
 
     @property
     def weight(self) -> float:
@@ -106,6 +109,7 @@ class MixedEstimate:
         N = self.weight
         with np.errstate(divide="ignore"):
             value = N * (1.0 + np.log(2.0 * np.pi * self.scale)) + self.fit.random_det
+        value = value - self.log_weights
         if not self.reml:
             return value
         known = 2.0 * np.log(np.abs(np.diag(self.layout.blocks.R))).sum()
@@ -296,7 +300,7 @@ class MixedEstimate:
         found = solve_mixed(self.layout, self.sums, reml, self.terms)
         # Kenward and Roger's adjustment is of REML
         kept = self.tests if self.tests == "hessian" else "satterthwaite"
-        return replace(found, tests=kept)
+        return replace(found, tests=kept, log_weights=self.log_weights)
 
 
 def fit_mixed(
