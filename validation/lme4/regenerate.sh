@@ -3,6 +3,6 @@
 set -eu
 cd "$(dirname "$0")"
 python simulate.py
-for script in fit profile hard forms; do
+for script in fit profile hard forms correlations; do
     Rscript "$script.R" pinned
 done

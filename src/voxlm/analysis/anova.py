@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from voxlm.analysis.group import log_weights
+from voxlm.analysis.groupdesign import scaled_design
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.mixedfit import MixedFit
 from voxlm.errors import DataError
@@ -132,13 +134,14 @@ def _deviance(smaller: GroupFit, larger: MixedFit) -> Floats:
     for pattern, part in zip(smaller.pieces.patterns, smaller.pieces.parts, strict=True):
         if part is None:
             continue
-        X = smaller.design.matrix[pattern.rows]
+        X = scaled_design(smaller.design, smaller.root).matrix[pattern.rows]
         n, P = X.shape
         N = n - larger.options["reml"] * P
         with np.errstate(divide="ignore"):
             value = N * (1.0 + np.log(2.0 * np.pi * part.scale * (n - P) / N))
         if larger.options["reml"]:
             value = value + np.linalg.slogdet(X.T @ X)[1]
+        value = value - log_weights(smaller.root, pattern.rows)
         out[pattern.voxels] = value
     return out
 
@@ -147,15 +150,20 @@ def _check(smaller: GroupFit, larger: GroupFit) -> None:
     """Require two mixed models of the same maps, the columns of one within the other's."""
     if not isinstance(larger, MixedFit):
         raise DataError(f"anova compares fits by lmer; the second is by {larger.model}")
-    plain = (
-        smaller.options.get("cov_type") == "nonrobust" and smaller.options.get("weights") is None
-    )
+    plain = smaller.options.get("cov_type") == "nonrobust"
     if not isinstance(smaller, MixedFit) and not (smaller.model == "lm" and plain):
         raise DataError(
             f"anova compares fits by lmer, or by ordinary lm; one is by {smaller.model}"
         )
     if smaller.maps is not larger.maps:
         raise DataError("the fits are of different Maps; fit both models to the same Maps")
+    for what, one, two in (
+        ("prior weights", smaller.root, larger.root),
+        ("an offset", smaller.design.offset, larger.design.offset),
+    ):
+        both = one is not None and two is not None and np.array_equal(one, two)
+        if not both and not (one is None and two is None):
+            raise DataError(f"the models are not nested: one has {what} that the other has not")
     X, Z = smaller.design.matrix, larger.design.matrix
     Q = np.linalg.qr(Z)[0]
     outside = np.linalg.norm(X - Q @ (Q.T @ X), axis=0) > 1e-8 * np.linalg.norm(X, axis=0)

@@ -44,10 +44,18 @@ def group_design(formula: str, maps: Maps) -> Design:
     -------
     Design
     """
-    images = [name for name in (maps.effect, maps.variance) if isinstance(name, str)]
-    frame = maps.table.drop(columns=[name for name in images if name in maps.table])
+    frame = covariates(maps)
     meaning = resolve_group(parse(formula), Schema.table(frame))
     return build_table(meaning, frame)
+
+
+def covariates(maps: Maps) -> pd.DataFrame:
+    """Return a copy of the table of maps without the columns that name or hold images."""
+    images: list[str] = []
+    for name in (maps.effect, maps.variance):
+        pair = name if isinstance(name, list | tuple) else [name]
+        images += [one for one in pair if isinstance(one, str)]
+    return maps.table.drop(columns=[name for name in images if name in maps.table])
 
 
 def warn_of_labels(design: Design, depth: int = 3) -> None:

@@ -6,8 +6,7 @@ Axes: N maps, V voxels, P columns, Q contrast rows, K variance components, m gro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -19,23 +18,22 @@ from numpy.typing import NDArray
 
 from voxlm.analysis.behind import resampling_of, residuals_of
 from voxlm.analysis.contrast import Contrast
+from voxlm.analysis.groupnumbers import GroupNumbers
 from voxlm.analysis.groupsummary import describe_group
 from voxlm.analysis.savegroup import save_group
 from voxlm.analysis.spec import ContrastSpec
 from voxlm.analysis.termtests import TermTests, test_terms
-from voxlm.bids.maps import Maps
+from voxlm.bids.tables import read_table
 from voxlm.contrasts.estimable import check_estimable
 from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.contrasts.statmap import wald
-from voxlm.design.columns import Design
 from voxlm.errors import DataError, did_you_mean
-from voxlm.images.space import Space
-from voxlm.kernels.tails import t_isf, t_to_p
-from voxlm.models.pieces import Pieces
 
 # Pictures, the page's template and the peers are loaded by whoever wants them.
 groupvoxel = lazy_loader.load("voxlm.analysis.groupvoxel", suppress_warning=True)
+rlines = lazy_loader.load("voxlm.analysis.rlines", suppress_warning=True)
 statistics = lazy_loader.load("voxlm.analysis.statistics", suppress_warning=True)
+regions = lazy_loader.load("voxlm.analysis.regiontable", suppress_warning=True)
 pages = lazy_loader.load("voxlm.analysis.pages.write", suppress_warning=True)
 
 Floats = NDArray[np.float64]
@@ -56,7 +54,7 @@ OTHER = {"lmer": MIXED, "meta": ("tau2", "i2", "deviance"), "lm": ("rsquared",),
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GroupFit:
+class GroupFit(GroupNumbers):
     """A model fitted at every voxel of the maps of a group.
 
     Made by :func:`voxlm.lmer`, :func:`voxlm.meta` and, over maps, :func:`voxlm.lm`. Voxels that
@@ -75,161 +73,6 @@ class GroupFit:
     options : mapping
         What the verb was told: ``reml``, ``method``, ``cov_type``, ``robust``, ``weights``, …
     """
-
-    model: Literal["lmer", "meta", "lm", "robust"]
-    design: Design
-    maps: Maps
-    pieces: Pieces[Any]
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def formula(self) -> str:
-        """The formula as understood, with what it implies written out."""
-        return self.design.formula
-
-    @property
-    def space(self) -> Space:
-        """Where the voxels lie."""
-        return self.maps.space
-
-    @cached_property
-    def response(self) -> Maps:
-        """What was fitted: the maps less the formula's offset."""
-        return self.maps.adjusted(self.design.offset)
-
-    @property
-    def root(self) -> Floats | None:
-        """Roots of the prior weights of the maps, shape ``(N,)``; None without weights."""
-        weights = self.options.get("weights")
-        return None if weights is None else np.sqrt(weights)
-
-    @property
-    def n_voxels(self) -> int:
-        """Number of voxels, V."""
-        return self.pieces.n_voxels
-
-    @cached_property
-    def params(self) -> Floats:
-        """Fixed effects, shape ``(P, V)``."""
-        return self.pieces.gather(lambda part: part.params)
-
-    @cached_property
-    def _tests(self) -> tuple[Floats, Floats]:
-        """Standard errors and degrees of freedom of every column, each ``(P, V)``."""
-        variance, df = self.pieces.each(np.eye(len(self.design.columns)))
-        with np.errstate(invalid="ignore"):
-            return np.sqrt(variance), df
-
-    @property
-    def bse(self) -> Floats:
-        """Standard errors, shape ``(P, V)``."""
-        return self._tests[0]
-
-    @property
-    def df(self) -> Floats:
-        """Degrees of freedom of each column's t, shape ``(P, V)``."""
-        return self._tests[1]
-
-    @cached_property
-    def tvalues(self) -> Floats:
-        """Coefficients over their standard errors, shape ``(P, V)``."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.params / self.bse
-
-    @cached_property
-    def pvalues(self) -> Floats:
-        """Two-sided p-values, shape ``(P, V)``."""
-        return np.stack([t_to_p(t, df) for t, df in zip(self.tvalues, self.df, strict=True)])
-
-    @cached_property
-    def nobs(self) -> NDArray[np.int64]:
-        """Maps used at each voxel, shape ``(V,)``; 0 where none could be."""
-        counts = np.zeros(self.n_voxels, dtype=np.int64)
-        for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
-            counts[pattern.voxels] = 0 if part is None else part.nobs
-        return counts
-
-    @property
-    def df_resid(self) -> Floats:
-        """Maps less columns, shape ``(V,)``; NaN where nothing was fitted."""
-        return self._gather("df_resid", scalar=True)
-
-    @property
-    def scale(self) -> Floats:
-        """Residual variance, shape ``(V,)``; not for ``meta``, which is told its variances."""
-        return self._gather("scale")
-
-    @property
-    def sigma(self) -> Floats:
-        """Residual standard deviation, shape ``(V,)``."""
-        return np.sqrt(self.scale)
-
-    @property
-    def theta(self) -> Floats:
-        """lme4's θ: relative standard deviations, one row a component."""
-        return self._gather("theta")
-
-    @property
-    def components(self) -> Floats:
-        """Variances of the random coefficients, shape ``(K, V)``, in the order of ``VarCorr``."""
-        return self._gather("components")
-
-    @property
-    def tau2(self) -> Floats:
-        """Variance between maps (``meta``), shape ``(V,)``; ``(G, V)`` by variance groups."""
-        return self._gather("tau2")
-
-    @property
-    def i2(self) -> Floats:
-        """Share of the variance that is between maps (``meta``), 0 to 1, shape ``(V,)``."""
-        return self._gather("i2")
-
-    @property
-    def rsquared(self) -> Floats:
-        """R² (``lm``), shape ``(V,)``."""
-        return self._gather("rsquared")
-
-    @property
-    def deviance(self) -> Floats:
-        """−2 log L, restricted where the fit is by REML, shape ``(V,)``."""
-        return self._gather("deviance")
-
-    @property
-    def llf(self) -> Floats:
-        """Log likelihood, restricted where the fit is by REML, shape ``(V,)``."""
-        return -0.5 * self.deviance
-
-    @property
-    def aic(self) -> Floats:
-        """Deviance and twice the number of parameters, shape ``(V,)``."""
-        return self.deviance + 2.0 * self._gather("n_parameters", scalar=True)
-
-    @property
-    def bic(self) -> Floats:
-        """Deviance and log n times the number of parameters, shape ``(V,)``."""
-        with np.errstate(divide="ignore"):
-            size = np.log(self.nobs)
-        return self.deviance + size * self._gather("n_parameters", scalar=True)
-
-    @property
-    def converged(self) -> NDArray[np.bool_]:
-        """Whether the optimum was reached, shape ``(V,)``; False where nothing was fitted."""
-        if self.model == "lm":
-            return np.asarray(np.isfinite(self.params).all(axis=0))
-        return np.nan_to_num(self._gather("converged")).astype(np.bool_)
-
-    @property
-    def singular(self) -> NDArray[np.bool_]:
-        """Whether a variance component is exactly 0, shape ``(V,)``."""
-        return np.nan_to_num(self._gather("singular")).astype(np.bool_)
-
-    def _gather(self, name: str, scalar: bool = False) -> Floats:
-        part = next(part for part in self.pieces.parts if part is not None)
-        if not hasattr(part, name):
-            raise DataError(f"a fit by {self.model} has no {name}")
-        if not scalar:
-            return self.pieces.gather(lambda p: getattr(p, name))
-        return self.pieces.gather(lambda p: np.full(p.params.shape[1], float(getattr(p, name))))
 
     def contrast(self, spec: ContrastSpec) -> Contrast:
         """Ask a question of the fixed effects.
@@ -279,11 +122,6 @@ class GroupFit:
         behind, residuals = resampling_of(self), residuals_of(self)
         return Contrast(question, result, self.space, behind, residuals)
 
-    def conf_int(self, alpha: float = 0.05) -> Floats:
-        """Return the bounds of the ``1 - alpha`` Wald interval of each column, ``(P, 2, V)``."""
-        half = np.stack([t_isf(alpha / 2, df) for df in self.df]) * self.bse
-        return np.stack([self.params - half, self.params + half], axis=1)
-
     @property
     def own_maps(self) -> tuple[str, ...]:
         """Names of the model's own maps."""
@@ -317,33 +155,69 @@ class GroupFit:
         kept: Path = statistics.save_statistics(self, path)
         return kept
 
-    def tidy(self, where: Any) -> pd.DataFrame:
-        """Return a long table: one row a voxel and column.
+    def tidy(
+        self,
+        where: Any,
+        *,
+        summary: Literal["mean", "median", "voxels"] | None = None,
+        names: Mapping[int, str] | None = None,
+    ) -> pd.DataFrame:
+        """Return a long table: one row a voxel and column, or a region and column.
 
         Parameters
         ----------
-        where : int, or array of bool or int
-            A voxel, or a region of voxels.
+        where : int, (i, j, k), array of bool or int, path or image
+            A voxel, some voxels, or regions: an image of whole numbers on the fit's grid, each a
+            region, 0 outside (a mask is one region); of surfaces or grayordinates, a map of them.
+        summary : {"mean", "median", "voxels"}, optional
+            Of regions. ``mean``, which stands where nothing is said: every map is averaged over
+            the region and the model is fitted to the averages. ``median``: medians over the
+            region of what was fitted, a description and no test. ``voxels``: every voxel.
+        names : mapping of int to str, optional
+            What regions are called.
 
         Returns
         -------
         DataFrame
-            ``voxel term estimate std_error df statistic p_value conf_low conf_high``.
+            ``voxel term estimate std_error df statistic p_value conf_low conf_high``; of regions,
+            in place of ``voxel``, ``region n_voxels n_outside summary``: how many voxels were
+            used, how many of the region were not fitted, and how the row was made.
+
+        Raises
+        ------
+        DataError
+            An image on another grid, values that are not whole, a region without a voxel here.
+
+        Notes
+        -----
+        Averages are over the voxels of the region that a map has. ``meta`` gives an average the
+        mean of its voxels' variances, which bounds its own from above.
         """
-        voxels = np.atleast_1d(np.arange(self.n_voxels)[where])
-        low, high = np.moveaxis(self.conf_int()[:, :, voxels], 1, 0)
-        columns = {
-            "estimate": self.params[:, voxels],
-            "std_error": self.bse[:, voxels],
-            "df": self.df[:, voxels],
-            "statistic": self.tvalues[:, voxels],
-            "p_value": self.pvalues[:, voxels],
-            "conf_low": low,
-            "conf_high": high,
-        }
-        terms = np.tile(self.design.names, voxels.size)
-        head = {"voxel": np.repeat(voxels, len(self.design.names)), "term": terms}
-        return pd.DataFrame({**head, **{name: v.T.ravel() for name, v in columns.items()}})
+        return regions.tidy(self, where, summary, names)
+
+    def cov_params(self) -> Floats:
+        """Return the covariance of the coefficients, shape ``(P, P, V)``."""
+        return self.pieces.test_parts(np.eye(len(self.design.columns)))[1]
+
+    def predict(self, table: Any = None) -> Floats:
+        """Return what the fixed effects predict, the offset included.
+
+        Parameters
+        ----------
+        table : path or DataFrame, optional
+            Further rows, coded as the fit's own were; those of the fit where left out.
+
+        Returns
+        -------
+        ndarray, shape (rows, V)
+            lme4's ``predict(re.form = NA)``.
+        """
+        if table is None:
+            return GroupNumbers.fittedvalues.fget(self)  # type: ignore[attr-defined,no-any-return]
+        frame = read_table(table, "table")[0]
+        rows: Floats = self.design.meaning.rows(frame) @ self.params
+        offset = self.design.meaning.offset(frame)
+        return rows if offset is None else rows + offset[:, None]
 
     def voxel(self, i: int | str, j: int | None = None, k: int | None = None) -> Any:
         """Return statsmodels' own results for a voxel: the same maps, the same columns."""
@@ -356,14 +230,18 @@ class GroupFit:
     def to_r(
         self, folder: str | PathLike[str], i: int | str, j: int | None = None, k: int | None = None
     ) -> Path:
-        """Write a voxel's table and the R lines that fit it with lme4 and lmerTest.
+        """Write a voxel's table and the R lines that fit it.
+
+        By lm, lmer with lmerTest, MASS' rlm or metafor's rma, with the levels, weights and offset
+        of the fit.
 
         Returns
         -------
         Path
             The R script; the table lies beside it.
         """
-        return groupvoxel.write_r(self, self.space.index(i, j, k), Path(folder))
+        script: Path = rlines.write_r(self, self.space.index(i, j, k), Path(folder))
+        return script
 
     def report(
         self,

@@ -41,11 +41,13 @@ def _how(fit: GroupFit) -> str:
         by = "REML" if fit.options["reml"] else "maximum likelihood"
         method = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward and Roger"}
         errors = "" if fit.options["cov"] == "gls" else ", errors of the joint information"
-        return f"{by}, t by {method[fit.options['df']]}'s method{errors}"
+        weights = "" if fit.root is None else ", prior weights"
+        return f"{by}, t by {method[fit.options['df']]}'s method{errors}{weights}"
     if fit.model == "meta":
         tests = "t by Knapp and Hartung" if fit.options["knapp_hartung"] else "z"
         return f"{fit.options['method'].upper()}, {tests}"
-    return str(fit.options["robust" if fit.model == "robust" else "cov_type"])
+    weighted = "weighted, " if fit.root is not None else ""
+    return weighted + str(fit.options["robust" if fit.model == "robust" else "cov_type"])
 
 
 def _voxels(fit: GroupFit) -> str:

@@ -1,8 +1,7 @@
-"""One voxel of a group fit handed to statsmodels, or to R."""
+"""One voxel of a group fit handed to statsmodels."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lazy_loader
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 api = lazy_loader.load("statsmodels.api", suppress_warning=True)
 
 Floats = NDArray[np.float64]
-
-LIBRARIES = {"lmer": "library(lmerTest)", "lm": "", "robust": "library(MASS)", "meta": ""}
 
 
 def refit_voxel(fit: GroupFit, voxel: int) -> Any:
@@ -113,33 +110,3 @@ def _pairs(fit: GroupFit, theirs: Any, voxel: int) -> list[tuple[str, Any, Any]]
 def _log_weights(fit: GroupFit, voxel: int) -> float:
     pattern, _, _ = fit.pieces.parts_at(voxel)
     return 0.0 if fit.root is None else float(2.0 * np.log(fit.root[pattern.rows]).sum())
-
-
-def write_r(fit: GroupFit, voxel: int, folder: Path) -> Path:
-    """Write a voxel's table and the R lines that fit it."""
-    if fit.model == "meta":
-        raise DataError("to_r writes lm, rlm and lmer models; for meta use voxel()")
-    folder.mkdir(parents=True, exist_ok=True)
-    frame = fit.maps.table.copy()
-    response = fit.formula.split("~")[0].strip() or "effect"
-    frame[response] = np.asarray(fit.maps.values[:, voxel], dtype=np.float64)
-    frame.to_csv(folder / "voxel.csv", index=False, float_format="%.17g")
-    right = fit.formula.split("~", 1)[1].strip()
-    exact = 'optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10, maxfun = 1e5)'
-    reml = str(fit.options.get("reml")).upper()
-    calls = {
-        "lmer": f", REML = {reml}, control = lmerControl({exact})",
-        "robust": f", psi = psi.{fit.options.get('robust')}",
-        "lm": "",
-    }
-    verb = {"lmer": "lmer", "robust": "rlm", "lm": "lm"}[fit.model]
-    adjusted = fit.options.get("df") == "kenward-roger"
-    lines = [
-        LIBRARIES[fit.model],
-        'maps <- read.csv("voxel.csv", stringsAsFactors = TRUE)',
-        f"fit <- {verb}({response} ~ {right}, maps{calls[fit.model]})",
-        "summary(fit)" if not adjusted else 'summary(fit, ddf = "Kenward-Roger")',
-    ]
-    script = folder / "voxel.R"
-    script.write_text("\n".join(line for line in lines if line) + "\n")
-    return script

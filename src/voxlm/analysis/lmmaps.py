@@ -105,9 +105,7 @@ def lm_maps(
             return None
         return fit_group_linear(basis, data, cov_type, some)  # type: ignore[arg-type]
 
-    pieces: Pieces[Any] = fit_pieces(
-        maps.adjusted(design.offset).values, design.matrix, fit
-    )
+    pieces: Pieces[Any] = fit_pieces(maps.adjusted(design.offset).values, design.matrix, fit)
     apart = groups if cov_type == "variance_groups" else None
     options = {
         "cov_type": cov_type, "robust": robust, "weights": known, "variance_groups": apart,

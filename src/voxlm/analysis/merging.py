@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxlm.analysis.group import terms_of
-from voxlm.analysis.groupdesign import group_design, scaled_design
+from voxlm.analysis.groupdesign import covariates, group_design, scaled_design
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.mixedfit import MixedFit
 from voxlm.analysis.statistics import solve_statistics
@@ -77,7 +77,7 @@ def merge_statistics(fits: Sequence[GroupFit]) -> MixedFit:
     """
     _check_alike(fits)
     first = fits[0]
-    table = pd.concat([_covariates(fit) for fit in fits], ignore_index=True)
+    table = pd.concat([covariates(fit.maps) for fit in fits], ignore_index=True)
     maps = Maps.without_images(table, first.space)
     design = group_design(str(first.design.meaning.meaning.formula.text), maps)
     check(design)
@@ -111,14 +111,6 @@ def _check_alike(fits: Sequence[GroupFit]) -> None:
 def _told(fit: GroupFit) -> dict[str, Any]:
     """Return what the verb was told; of weights, whether there were any."""
     return {**fit.options, "weights": "given" if fit.root is not None else None}
-
-
-def _covariates(fit: GroupFit) -> pd.DataFrame:
-    images: list[str] = []
-    for name in (fit.maps.effect, fit.maps.variance):
-        pair = name if isinstance(name, list | tuple) else [name]
-        images += [one for one in pair if isinstance(one, str)]
-    return fit.maps.table.drop(columns=[name for name in images if name in fit.maps.table])
 
 
 def _check_groups(design: Design, starts: NDArray[np.int64]) -> None:

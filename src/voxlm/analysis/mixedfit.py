@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy import special
 from voxlm.analysis.groupfit import GroupFit
 from voxlm.analysis.options import share
 from voxlm.errors import DataError, did_you_mean
+from voxlm.models.correlationprofile import correlation_interval
 from voxlm.models.intervals import deviation_interval, effect_interval
 from voxlm.models.pieces import Pieces
 from voxlm.models.surface import Surface
@@ -37,6 +39,25 @@ class MixedFit(GroupFit):
     def component_names(self) -> tuple[str, ...]:
         """Names of the rows of ``components``, such as ``subject: Intercept``."""
         return tuple(f"{b.group}: {name}" for b in self.design.random for name in b.names)
+
+    @property
+    def correlation_names(self) -> tuple[str, ...]:
+        """Names of the rows of ``correlations``, such as ``subject: Intercept, time``."""
+        return tuple(
+            f"{b.group}: {one}, {other}"
+            for b in self.design.random
+            for one, other in combinations(b.names, 2)
+        )
+
+    @property
+    def correlations(self) -> Floats:
+        """Correlations of the random coefficients, shape ``(R, V)``; NaN beside a variance of 0."""
+        found = [np.empty((0, self.n_voxels))]
+        for cov in self.cov_re.values():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                for a, b in combinations(range(len(cov)), 2):
+                    found.append((cov[a, b] / np.sqrt(cov[a, a] * cov[b, b]))[None])
+        return np.concatenate(found)
 
     @property
     def vcomp(self) -> Floats:
@@ -118,23 +139,13 @@ class MixedFit(GroupFit):
     @property
     def fittedvalues(self) -> Floats:
         """Fixed effects and conditional modes added up, shape ``(N, V)``; NaN where no map is."""
-        out = np.full(self.maps.values.shape, np.nan)
-        modes = self.ranef()
-        for pattern, part in zip(self.pieces.patterns, self.pieces.parts, strict=True):
-            if part is not None:
-                here = np.ix_(pattern.rows, pattern.voxels)
-                out[here] = self.design.matrix[pattern.rows] @ part.params
+        out, modes = super().fittedvalues, self.ranef()
         for block in self.design.random:
             found = modes[block.text]
             found = found[:, None] if found.ndim == 2 else found
             for a in range(block.matrix.shape[1]):
                 out += block.matrix[:, a, None] * found[block.codes, a]
-        return out if self.design.offset is None else out + self.design.offset[:, None]
-
-    @property
-    def resid(self) -> Floats:
-        """Maps less ``fittedvalues``, shape ``(N, V)``."""
-        return np.asarray(self.maps.values - self.fittedvalues, dtype=np.float64)
+        return out
 
     @property
     def random_effects(self) -> dict[str, Floats]:
@@ -200,7 +211,7 @@ class MixedFit(GroupFit):
         alpha: float = 0.05,
         *,
         method: Literal["wald", "profile"] = "wald",
-        of: Literal["fixed", "random"] = "fixed",
+        of: Literal["fixed", "random", "correlations"] = "fixed",
         voxels: Any = None,
     ) -> Floats:
         """Return the bounds of ``1 - alpha`` intervals.
@@ -212,33 +223,35 @@ class MixedFit(GroupFit):
         method : {"wald", "profile"}
             Wald: t times standard error. Profile: where the likelihood, by ML and all else at its
             best, falls below what the χ²₁ distribution allows; as lme4's ``confint``.
-        of : {"fixed", "random"}
-            Columns; or standard deviations of the random coefficients, the residual's last, by
-            profile only.
+        of : {"fixed", "random", "correlations"}
+            Columns; standard deviations of the random coefficients, the residual's last; or
+            correlations of the random coefficients, as ``correlation_names`` has them. The last
+            two by profile only.
         voxels : array_like of bool or int, optional
             Where; everywhere by default. A profile takes milliseconds a voxel.
 
         Returns
         -------
-        ndarray, shape (P, 2, V) or (K + 1, 2, V)
+        ndarray, shape (P, 2, V), (K + 1, 2, V) or (R, 2, V)
         """
         at = np.arange(self.n_voxels) if voxels is None else np.arange(self.n_voxels)[voxels]
         at = np.atleast_1d(at)
-        if method not in ("wald", "profile") or of not in ("fixed", "random"):
+        if method not in ("wald", "profile") or of not in ASKED:
             raise DataError(
-                f"method is 'wald' or 'profile' and of is 'fixed' or 'random', got {method!r}, "
-                f"{of!r}"
+                f"method is 'wald' or 'profile' and of is 'fixed', 'random' or 'correlations', got "
+                f"{method!r}, {of!r}"
             )
+        if of == "correlations" and not self.correlation_names:
+            raise DataError("no random term has correlated coefficients, as (1 + time | g) has")
         if method == "wald":
-            if of == "random":
-                raise DataError(
-                    "the likelihood of a standard deviation is no parabola: say method='profile'"
-                )
+            if of != "fixed":
+                what = "standard deviation" if of == "random" else "correlation"
+                raise DataError(f"the likelihood of a {what} is no parabola: say method='profile'")
             return super().conf_int(alpha)[:, :, at]
         rise = float(special.chdtri(1, share(alpha)))
         other = self.refit(False)
         kept = other.pieces.select(at)
-        ask = _fixed_bounds if of == "fixed" else _random_bounds
+        ask = ASKED[of]
         return kept.gather(lambda part: ask(part, rise))
 
 
@@ -269,3 +282,11 @@ def _random_bounds(part: Any, rise: float) -> Floats:
     one: Callable[[Floats], Floats] = lambda theta: np.ones(theta.shape[1])  # noqa: E731
     none = np.zeros(len(part.inner_theta), dtype=np.bool_)
     return np.stack([*found, deviation_interval(surface, one, none, rise)])
+
+
+def _correlation_bounds(part: Any, rise: float) -> Floats:
+    """Return profile bounds of every correlation, shape ``(R, 2, v)``."""
+    return np.stack([correlation_interval(part, pair, rise) for pair in part.pairs])
+
+
+ASKED = {"fixed": _fixed_bounds, "random": _random_bounds, "correlations": _correlation_bounds}

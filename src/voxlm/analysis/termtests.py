@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import lazy_loader
 import numpy as np
 import pandas as pd
 import scipy
@@ -20,6 +21,8 @@ from voxlm.errors import DataError, did_you_mean
 from voxlm.formula.factors import Factor
 from voxlm.formula.schema import bare
 from voxlm.kernels.rank import rank
+
+regions = lazy_loader.load("voxlm.analysis.regiontable", suppress_warning=True)
 
 if TYPE_CHECKING:
     from voxlm.analysis.contrast import Contrast
@@ -71,7 +74,7 @@ class TermTests:
 
         Parameters
         ----------
-        where : int, or array of bool or int
+        where : int, (i, j, k), array of bool or int, path or image
             A voxel, or a region.
 
         Returns
@@ -82,7 +85,7 @@ class TermTests:
         rows = []
         for name, test in self.tests.items():
             df = np.broadcast_to(test.df, test.F.shape)
-            for voxel in np.atleast_1d(np.arange(test.F.size)[where]):
+            for voxel in regions.voxels_at(where, test.space):
                 rows.append((voxel, name, test.df_num, df[voxel], test.F[voxel], test.p[voxel]))
         names = ["voxel", "term", "df_num", "df", "F", "p_value"]
         return pd.DataFrame(rows, columns=names).sort_values("voxel", kind="stable")
@@ -161,6 +164,8 @@ def _reduced(rows: Floats, at: NDArray[np.int64]) -> Floats:
 def _sequential(fit: GroupFit, kind: int) -> dict[str, Floats]:
     """Return what each term's columns add to those before it, or to all that do not contain it."""
     meaning, X = fit.design.meaning.meaning, fit.design.matrix
+    if fit.model == "lm" and fit.root is not None:  # lmerTest takes no notice of weights here
+        X = X * fit.root[:, None]
     places = _places(meaning)
     names = list(places)
     constant = np.arange(int(meaning.intercept))

@@ -48,6 +48,10 @@ class GroupCoding:
         """
         return fixed(self.meaning, bare(frame), self.memory)
 
+    def offset(self, frame: pd.DataFrame) -> Floats | None:
+        """Return the offset of new rows, shape ``(N,)``; None where the formula has none."""
+        return offset_of(self.meaning, bare(frame), self.memory)
+
     def __str__(self) -> str:
         return str(self.meaning)
 
@@ -97,9 +101,7 @@ def build_table(meaning: GroupMeaning, frame: pd.DataFrame) -> Design:
     )  # fmt: skip
 
 
-def offset_of(
-    meaning: GroupMeaning, frame: pd.DataFrame, memory: dict[str, Any]
-) -> Floats | None:
+def offset_of(meaning: GroupMeaning, frame: pd.DataFrame, memory: dict[str, Any]) -> Floats | None:
     """Return the sum of the offsets, shape ``(N,)``; None where there is none."""
     if not meaning.offsets:
         return None

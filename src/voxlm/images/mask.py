@@ -24,7 +24,7 @@ OPENING = 2  # steps of erosion and dilation
 MEAN_FWHM = 1.0  # voxels
 
 
-def open_mask(mask: object, bold: Opened) -> Opened:
+def open_mask(mask: object, bold: Opened, role: str = "mask", of: str = "bold") -> Opened:
     """Open a mask as far as its header, and check that it lies on the run's grid.
 
     Parameters
@@ -33,6 +33,8 @@ def open_mask(mask: object, bold: Opened) -> Opened:
         With three axes (or a fourth of length 1).
     bold : Opened
         The run.
+    role, of : str
+        What the two are, in messages.
 
     Returns
     -------
@@ -43,17 +45,17 @@ def open_mask(mask: object, bold: Opened) -> Opened:
     DataError
         If it cannot be read, is not one volume, or has another grid.
     """
-    opened = open_image(mask, "mask")
+    opened = open_image(mask, role)
     # Writers may leave out last axes of length 1: the mask of one slice then has two.
     opened = replace(opened, shape=opened.shape + (1,) * (3 - len(opened.shape)))
     if opened.n_scans > 1 or len(opened.shape) > 4:
         raise DataError(
-            f"mask {opened.name} has {len(opened.shape)} axes {opened.shape}, but a mask is one "
-            "volume, 0 outside the brain; is it the run itself?"
+            f"{role} {opened.name} has {len(opened.shape)} axes {opened.shape}, but a {role} is "
+            "one volume, 0 outside the brain; is it the run itself?"
         )
     same_place = np.allclose(opened.affine, bold.affine, rtol=0, atol=SAME_MM)
     if opened.grid != bold.grid or not same_place:
-        raise DataError(_other_grid(opened, bold))
+        raise DataError(_other_grid(opened, bold, role, of))
     return opened
 
 
@@ -74,27 +76,33 @@ def read_mask(opened: Opened) -> NDArray[np.bool_]:
     DataError
         If no voxel is in, or the file is damaged.
     """
-    with closing(chunks(opened)) as parts:
-        raw = next(parts).volumes[0]
-        values = raw.astype(np.float64) * opened.slope + opened.inter
-        list(parts)
+    values = read_values(opened)
     inside = (values != 0) & ~np.isnan(values)
     if not inside.any():
         raise DataError(
             f"mask {opened.name} is empty: all of its {inside.size:,} voxels are 0 or NaN"
         )
-    return inside.reshape(opened.grid, order="F")
+    return inside
 
 
-def _other_grid(mask: Opened, bold: Opened) -> str:
+def read_values(opened: Opened) -> NDArray[np.float64]:
+    """Read the numbers of one volume, shape ``(X, Y, Z)``."""
+    with closing(chunks(opened)) as parts:
+        raw = next(parts).volumes[0]
+        values = raw.astype(np.float64) * opened.slope + opened.inter
+        list(parts)
+    return np.asarray(values.reshape(opened.grid, order="F"))
+
+
+def _other_grid(mask: Opened, bold: Opened, role: str, of: str) -> str:
     def draw(opened: Opened) -> str:
         rows = np.array2string(opened.affine, precision=4, suppress_small=True, prefix="    ")
         return f"  shape {opened.shape}, affine\n    {rows}"
 
     return (
-        f"the mask is on another grid than the bold\n"
-        f"mask {mask.name}\n{draw(mask)}\nbold {bold.name}\n{draw(bold)}\n"
-        "Resample the mask to the bold, e.g. nilearn.image.resample_to_img(mask, bold, "
+        f"the {role} is on another grid than the {of}\n"
+        f"{role} {mask.name}\n{draw(mask)}\n{of} {bold.name}\n{draw(bold)}\n"
+        f"Resample the {role} to the {of}, e.g. nilearn.image.resample_to_img({role}, {of}, "
         'interpolation="nearest")'
     )
 

@@ -17,6 +17,7 @@ from voxlm.kernels.profile import Curvature, Profile, curvature, profile_ratio
 from voxlm.kernels.randomintercept import InterceptBasis, group_sums
 from voxlm.kernels.shrunk import shrunk_forms, shrunk_step
 from voxlm.kernels.threads import over_blocks
+from voxlm.models.correlationprofile import Pair
 from voxlm.models.kenward import intercept_pieces, kenward_parts
 from voxlm.models.satterthwaite import joint_df
 from voxlm.models.surface import Point, Tests, observed_share
@@ -179,6 +180,11 @@ class InterceptEstimate:
     def deviations(self) -> list[tuple[NDArray[np.int64], float]]:
         """For the one random coefficient: its θ, and what to scale it by."""
         return [(np.zeros(1, dtype=np.int64), 1.0)]
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """None: one coefficient is correlated with nothing."""
+        return []
 
     def select(self, voxels: NDArray[np.int64]) -> InterceptEstimate:
         """Return the fit of some voxels."""

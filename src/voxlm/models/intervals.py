@@ -50,7 +50,7 @@ def effect_interval(surface: Surface, row: Floats, rise: float) -> Floats:
     -------
     ndarray, shape (2, V)
     """
-    limit = _least(surface, surface.inner_theta) + rise
+    limit = deviance_at(surface, surface.inner_theta) + rise
 
     def farthest(sign: float) -> Quantity:
         def value(theta: Floats) -> Floats:
@@ -85,7 +85,7 @@ def deviation_interval(surface: Surface, ratio: Quantity, zero: Bools, rise: flo
     ndarray, shape (2, V)
     """
     best = surface.inner_theta
-    limit = _least(surface, best) + rise
+    limit = deviance_at(surface, best) + rise
     flat = ratio(best) < 1e-6
 
     def farthest(sign: float) -> Quantity:
@@ -105,7 +105,7 @@ def deviation_interval(surface: Surface, ratio: Quantity, zero: Bools, rise: flo
     if zero.any():
         without = best.copy()
         without[zero] = 0.0
-        below = climb(lambda theta: -_least(surface, theta), without, ~zero)[1]
+        below = climb(lambda theta: -deviance_at(surface, theta), without, ~zero)[1]
         lower = np.where(-below <= limit, 0.0, lower)
     lost = np.isnan(surface.scale)
     return np.where(lost, np.nan, np.stack([lower, upper]))
@@ -118,8 +118,8 @@ def _highest(value: Quantity, start: Floats) -> Floats:
     return np.fmax(found, climb(value, beside)[1])
 
 
-def _least(surface: Surface, theta: Floats) -> Floats:
-    """Return the deviance at θ, σ at its best, up to a constant."""
+def deviance_at(surface: Surface, theta: Floats) -> Floats:
+    """Return the deviance at θ, ``(V,)``, σ at its best, up to a constant."""
     return _value(surface, surface.point(theta, np.zeros((1, 1)), False))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from voxlm.kernels.blockfit import BlockFit, fit_blocks
 from voxlm.kernels.blockforms import BlockForms, block_forms
 from voxlm.kernels.randomblocks import BlockSums, reduce_blocks
+from voxlm.models.correlationprofile import Pair
 from voxlm.models.kenward import kenward_parts
 from voxlm.models.kenwardterms import BLOCK, term_basis, term_pieces
 from voxlm.models.satterthwaite import joint_df
@@ -177,6 +179,17 @@ class MixedEstimate:
             row = self.layout.places(k)[0]
             for a in range(self.layout.widths[k]):
                 found.append((places[row == a], float(self.layout.scale[places[row == a][0]])))
+        return found
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The pairs of random coefficients that are correlated, term by term."""
+        found = []
+        for k, theta in enumerate(self.layout.theta):
+            width, (rows, columns) = self.layout.widths[k], self.layout.places(k)
+            for a, b in combinations(range(width), 2):
+                rest = [c for c in range(width) if c not in (a, b)]
+                found.append(Pair(theta, rows, columns, width, (a, b, *rest)))
         return found
 
     def select(self, voxels: NDArray[np.int64]) -> MixedEstimate:

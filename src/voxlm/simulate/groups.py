@@ -152,6 +152,8 @@ def group(
     rng = np.random.default_rng(seed)
     n = design.matrix.shape[0]
     data = np.repeat((design.matrix @ beta)[:, None], n_voxels, axis=1)
+    if design.offset is not None:
+        data += design.offset[:, None]
     found = {block.text: _covariance(block, components or {}) for block in design.random}
     for block in design.random:
         root = np.linalg.cholesky(found[block.text] + 0.0)

@@ -200,6 +200,7 @@ def _estimator(fit: GroupFit, cited: list[str]) -> str:
         return (
             f"a linear mixed model fitted by {by} [lmer], with degrees of freedom by "
             f"{df[options['df']]} [{cited[-1]}]"
+            + ("" if options.get("weights") is None else ", and prior weights of the maps")
         )
     if fit.model == "meta":
         cited.append("meta")
