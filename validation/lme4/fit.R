@@ -53,5 +53,5 @@ for (name in names(models)) for (v in seq_len(ncol(maps))) for (reml in c(TRUE, 
   }
 }
 write.csv(out, gzfile(file.path(here, "lme4.csv.gz")), row.names = FALSE, quote = FALSE)
-versions <- sapply(c("lme4", "lmerTest", "pbkrtest"), function(p) as.character(packageVersion(p)))
+versions <- sapply(c("lme4", "lmerTest", "pbkrtest", "nlme", "emmeans"), function(p) as.character(packageVersion(p)))
 writeLines(c(R.version.string, paste(names(versions), versions)), file.path(here, "versions.txt"))

@@ -40,8 +40,11 @@ for (name in names(right)) for (v in seq_along(maps)) for (reml in c(TRUE, FALSE
   put("theta", getME(fit, "theta")); put("sigma", sigma(fit)); put("singular", isSingular(fit))
   put("df", coef(summary(fit))[, "df"]); put("fitted", fitted(fit)[1:5])
   if (!reml) next
-  whole <- anova(fit, type = 3)
-  put("anova_F", whole[["F value"]]); put("anova_df", whole[["DenDF"]])
+  for (type in 1:3) {
+    whole <- anova(fit, type = type)
+    put(paste0("anova", type, "_F"), whole[["F value"]])
+    put(paste0("anova", type, "_df"), whole[["DenDF"]])
+  }
   # pbkrtest takes no notice of prior weights, and takes seconds a fit.
   if (startsWith(name, "weights") || v > 2) next
   kr <- coef(summary(fit, ddf = "Kenward-Roger"))

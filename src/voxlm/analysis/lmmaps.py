@@ -21,7 +21,7 @@ from voxlm.analysis.groupfit import GroupFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
 from voxlm.design.events import rows_text
-from voxlm.errors import DataError, DesignError, did_you_mean
+from voxlm.errors import DataError, DesignError
 from voxlm.models.grouplinear import (
     COV_TYPES,
     LinearBasis,

@@ -21,7 +21,7 @@ from voxlm.analysis.meta import meta
 from voxlm.bids.maps import Maps
 from voxlm.errors import DataError, VoxlmWarning
 from voxlm.images.region import names_region, read_labels
-from voxlm.images.space import Space, counted, one_of
+from voxlm.images.space import Space, one_of
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def voxels_at(where: Any, space: Space) -> NDArray[np.int64]:
     except (IndexError, TypeError) as error:
         raise DataError(
             f"{where!r} names no {one_of(space)}: give a position, (i, j, k) in images, an array "
-            f"of bool or int over the {every.size:,} {counted(space)}, or an image of regions"
+            f"of bool or int over the {every.size:,} {space.counted}, or an image of regions"
         ) from error
 
 
@@ -108,8 +108,8 @@ def _flat(found: Mapping[str, Floats]) -> dict[str, Floats]:
 
 def _told(fit: GroupFit, summary: str) -> str:
     if summary == "mean":
-        return f"fit of the mean over {counted(fit.space)}"
-    return f"median over {counted(fit.space)}" if summary == "median" else one_of(fit.space)
+        return f"fit of the mean over {fit.space.counted}"
+    return f"median over {fit.space.counted}" if summary == "median" else one_of(fit.space)
 
 
 def _averaged(fit: GroupFit, regions: Mapping[int, NDArray[np.int64]]) -> Any:

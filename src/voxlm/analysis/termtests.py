@@ -130,7 +130,9 @@ def test_terms(fit: GroupFit, kind: int) -> TermTests:
         raise DataError("the formula has a constant alone: there is no term to test")
     if rank(design.matrix) < len(design.columns):
         raise DataError("the columns depend on each other: ask contrasts that can be estimated")
-    rows = _marginal(fit) if kind == 3 else _sequential(fit, kind)
+    # Of a formula of one term lmerTest takes the sequential test, whatever the type.
+    alone = len(design.meaning.meaning.terms) == 1
+    rows = _marginal(fit) if kind == 3 and not alone else _sequential(fit, 1 if alone else kind)
     tests = {}
     for name, C in rows.items():
         largest = np.abs(C).max(axis=1, keepdims=True)
@@ -145,15 +147,21 @@ def _marginal(fit: GroupFit) -> dict[str, Floats]:
     coding = fit.design.meaning
     meaning, memory = coding.meaning, dict(coding.memory)
 
-    def zero_sum(factor: Factor) -> Factor:
-        plain = factor.kind == "categorical"
-        return replace(factor, coding="Sum", base=None) if plain else factor
+    def coded(coding: str) -> Any:
+        def turned(factor: Factor) -> Factor:
+            if factor.kind != "categorical" or factor.coding == coding:
+                return factor
+            return replace(factor, coding=coding, base=None)
 
-    terms = tuple(tuple(zero_sum(factor) for factor in term) for term in meaning.terms)
-    other = replace(meaning, terms=terms)
-    X = fixed(other, bare(fit.maps.table), memory)
-    turn = np.linalg.pinv(X) @ fit.design.matrix
-    return {name: _reduced(turn[at], at) for name, at in _places(other).items()}
+        return replace(meaning, terms=tuple(tuple(map(turned, term)) for term in meaning.terms))
+
+    other, plain = coded("Sum"), coded("Treatment")
+    table, X = bare(fit.maps.table), fit.design.matrix
+    treated = fixed(plain, table, dict(memory))
+    turn = np.linalg.pinv(fixed(other, table, memory)) @ treated
+    # lmerTest's rows ask for differences from a first level, whatever the coding.
+    back = np.linalg.pinv(treated) @ X
+    return {name: _reduced(turn[at], at) @ back for name, at in _places(other).items()}
 
 
 def _reduced(rows: Floats, at: NDArray[np.int64]) -> Floats:
@@ -185,7 +193,8 @@ def _sequential(fit: GroupFit, kind: int) -> dict[str, Floats]:
         own = places[name]
         # Rows of the same span, scaled as lmerTest has them, since pooled df depend on that.
         pivots = C[np.arange(own.size), own][:, None]
-        found[name] = C / pivots if kind == 1 else _reduced(C, own)
+        held = any(_inside(meaning.terms[t], other) for other in meaning.terms)
+        found[name] = C / pivots if kind == 1 or held else _reduced(C, own)
     return found
 
 

@@ -152,8 +152,8 @@ def _crossing(rises: Rises, middle: Floats, free: Floats, side: float) -> Floats
     """
     inner, outer = middle.copy(), np.full_like(middle, side * np.pi / 2)
     low, _ = rises(inner, free)
-    high, near = rises(outer, free)
-    at, near = outer.copy(), np.where(high <= 0, near, free)
+    high, _ = rises(outer, free)
+    at, near = outer.copy(), free
     active = np.isfinite(low) & (high > 0) & (low < 0)
     last = np.zeros(at.size)
     for _ in range(ROUNDS):
@@ -161,8 +161,10 @@ def _crossing(rises: Rises, middle: Floats, free: Floats, side: float) -> Floats
             break
         with np.errstate(invalid="ignore", divide="ignore"):
             at = np.where(active, (inner * high - outer * low) / (high - low), at)
-        value, near = rises(at, near)
+        # From inside the region: beyond it a deviation may have gone to 0, where all is level.
+        value, there = rises(at, near)
         below = value <= 0
+        near = np.where(below, there, near)
         high = np.where(below, np.where(last < 0, 0.5 * high, high), value)
         low = np.where(below, value, np.where(last > 0, 0.5 * low, low))
         inner, outer = np.where(below, at, inner), np.where(below, outer, at)
