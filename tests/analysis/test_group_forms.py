@@ -303,9 +303,9 @@ def test_weighted_maps_are_permuted():
     ("weights", "words"),
     [
         ("z", "not a column"),
-        ("subject", "a column of words"),
+        ("subject", "positive numbers, one a map, or their column; got 'subject'"),
         ("known", "not so in row"),
-        (np.ones(3), "got shape"),
+        (np.ones(3), "298 positive numbers"),
         (np.r_[np.nan, np.ones(len(TABLE) - 1)], "not so in row 1"),
     ],
     ids=["unknown", "words", "negative", "short", "missing"],

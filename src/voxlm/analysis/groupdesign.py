@@ -98,25 +98,25 @@ def read_weights(weights: Any, maps: Maps) -> Floats | None:
     """
     if weights is None:
         return None
-    said = "weights"
+    wanted = f"weights are {maps.n_maps} positive numbers, one a map, or their column"
+    given = weights
     if isinstance(weights, str):
         known = [str(name) for name in maps.table.columns]
         if weights not in known:
             hint = did_you_mean(weights, known)
             raise DataError(f"weights={weights!r} is not a column of the table; {hint}")
-        said, weights = f"weights={weights!r}", numbers(maps.table[weights])
-    if weights is None:
-        raise DataError(f"{said} names a column of words; weights are numbers")
-    found = np.asarray(weights, dtype=np.float64)
+        given = numbers(maps.table[weights])
+    try:
+        found = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
     if found.shape != (maps.n_maps,):
-        raise DataError(
-            f"{said} are {maps.n_maps} positive numbers, one a map; got shape {found.shape}"
-        )
+        raise DataError(f"{wanted}; got {weights!r}")
     bad = np.flatnonzero(~(np.isfinite(found) & (found > 0)))
     if bad.size:
         raise DataError(
-            f"{said} are positive numbers, one a map; not so in {rows_text(bad)} "
-            f"({found[bad[0]]:g}); leave maps without weight out"
+            f"{wanted}; not so in {rows_text(bad)} ({found[bad[0]]:g}); leave maps without weight "
+            "out"
         )
     return found
 
