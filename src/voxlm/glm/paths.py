@@ -3,7 +3,7 @@
 A public name may be imported from nilearn's file as well as from the package around it:
 ``first_level.first_level`` has ``first_level_from_bids``. A private name, such as ``_yule_walker``
 or all of ``_utils``, is nilearn's own object handed over as it is, where nilearn is installed, and
-no name at all where it is not. Nothing of this package uses those. Two are this package's, since
+no name at all where it is not. Nothing of this package uses those. Three are this package's, since
 they take models, and nilearn's know only its own.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 PUBLIC = (
@@ -54,10 +53,17 @@ def _finder(module: str, own: dict[str, Any]) -> Callable[[str], Any]:
         if path not in PRIVATE and name in around.__all__:
             return getattr(around, name)
         asked = path in PRIVATE or name.startswith("_") or name.isupper()
-        if asked and not name.startswith("__") and find_spec("nilearn"):
-            found = vars(import_module(f"nilearn.glm.{path}"))
-            if name in found:
-                return found[name]
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        known = _theirs(path) if asked and not name.startswith("__") else {}
+        if name not in known:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return known[name]
 
     return find
+
+
+def _theirs(path: str) -> dict[str, Any]:
+    """Return the names of one of nilearn's modules; none where it is not installed."""
+    try:
+        return vars(import_module(f"nilearn.glm.{path}"))
+    except ModuleNotFoundError:
+        return {}

@@ -77,7 +77,8 @@ def non_parametric_inference(
     image or dict of images
         ``-log10`` of the corrected p of the largest statistic; with ``threshold`` or ``tfce`` a
         dict of ``t``, ``logp_max_t`` and ``tfce``, ``logp_max_tfce``, ``size``, ``logp_max_size``,
-        ``mass``, ``logp_max_mass`` as asked for. NaN at voxels that could not be tested.
+        ``mass``, ``logp_max_mass`` as asked for. At voxels that could not be tested statistics are
+        NaN, and p is 1.
 
     Notes
     -----
@@ -139,7 +140,7 @@ def no_maps(why: str, n_voxels: int, methods: list[str]) -> dict[str, Floats]:
     """Return maps without a value, saying why."""
     warn(f"{why}, so there are no statistics", VoxlmWarning, stacklevel=3)
     names = [name for method in methods for name in NAMES[method]]
-    return {name: np.full(n_voxels, np.nan) for name in names}
+    return {name: np.full(n_voxels, 0.0 if name.startswith("logp") else np.nan) for name in names}
 
 
 def maps(found: PermutationTest) -> dict[str, Floats]:
@@ -158,7 +159,7 @@ def maps(found: PermutationTest) -> dict[str, Floats]:
 
 
 def _logp(found: PermutationTest, method: str) -> Floats:
-    return np.abs(np.log10(found.measure(method).p))
+    return np.abs(np.log10(np.nan_to_num(found.measure(method).p, nan=1.0)))
 
 
 def seed_of(random_state: Any) -> int:
