@@ -125,3 +125,14 @@ def test_lines_are_marginal_means_with_their_bands():
     assert factors.levels == ("a", "b")
     alone = voxel_effects(vx.lm("~ 1", maps()), 0)
     assert alone.lines[0].fitted == pytest.approx(maps().values[:, 0].mean())
+
+
+def test_maps_of_groups_with_variances_of_their_own():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"group": ["a"] * 5 + ["b"] * 7})
+    maps = vx.Maps(table, data=rng.normal(size=(12, 3)), variance=np.ones((12, 3)))
+    fit = vx.meta("~ 0 + group", maps, variance_groups="group")
+    _, covariance = marginal_covariance(fit, 1)
+    expected = 1.0 + np.repeat(fit.tau2[:, 1], [5, 7])
+    np.testing.assert_array_equal(np.diag(covariance), expected)
+    assert influence(fit, 1).cook.shape == (12,)

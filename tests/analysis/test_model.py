@@ -261,3 +261,13 @@ def test_both_levels_are_written_for_r():
         vx.Model(formula="y ~ face", group={"formula": "effect ~ 1", "model": "meta"}).to_r(
             table=table
         )
+
+
+def test_a_path_may_hold_the_signs_of_a_text(tmp_path):
+    for sign, end, write in (("=", ".toml", "to_toml"), ("{a}", ".json", "to_json")):
+        folder = tmp_path / f"alpha{sign}5"
+        folder.mkdir()
+        path = str(folder / f"model{end}")
+        model = vx.Model(formula="y ~ face")
+        getattr(model, write)(path)
+        assert getattr(vx.Model, write.replace("to", "from", 1))(path) == model

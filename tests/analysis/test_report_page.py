@@ -15,6 +15,7 @@ import pytest
 from small_study import FORMULA, Study, fitted
 
 import voxlm as vx
+from voxlm.analysis.pages.methods import first_level_methods
 
 CONTRASTS = ["face - house", "face, house"]
 
@@ -272,3 +273,11 @@ def test_a_group_page_is_sound(browser, group: tuple[vx.GroupFit, Path]):
     )
     assert browser.run("document.documentElement.scrollWidth") <= 400
     assert browser.complaints() == []
+
+
+def test_methods_say_the_sides_of_a_test():
+    events = pd.DataFrame({"onset": [10.0, 40.0], "duration": 4.0, "trial_type": "face"})
+    run = vx.Run(np.random.default_rng(0).normal(100, 1, (40, 5)), events, tr=2.0)
+    fit = vx.lm("y ~ face", run)
+    one = fit.contrast("face").correct("fdr", two_sided=False)
+    assert "one-sided t" in first_level_methods([fit], [one])

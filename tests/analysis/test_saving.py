@@ -228,3 +228,20 @@ def test_saving_twice_replaces(fit: vx.Fit, tmp_path: Path) -> None:
     assert nib.load(tmp_path / "out" / "mask.nii.gz").shape == fit.run.space.shape
     record = json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))
     assert list(record["contrasts"]) == ["house"]
+
+
+def test_json_is_strict_where_voxels_have_no_df(tmp_path: Path) -> None:
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is no JSON")
+
+    values = np.random.default_rng(0).normal(size=(8, 4))
+    values[:, 0] = np.nan
+    table = pd.DataFrame({"subject": list("aabbccdd"), "x": [0.0, 1.0] * 4})
+    maps = vx.Maps(table, data=values, variance=np.ones((8, 4)))
+    mixed = vx.lmer("~ x + (1 | subject)", maps)
+    for fit in (vx.lm("~ x", maps), vx.meta("~ x", maps, method="fe"), mixed):
+        fit.save(tmp_path / fit.model, contrasts=["x"], entities={"task": fit.model})
+    for path in tmp_path.rglob("*.json"):
+        json.loads(path.read_text(), parse_constant=refuse)
+    found = json.loads(next((tmp_path / "meta").glob("*provenance.json")).read_text())
+    assert found["contrasts"]["x"]["df"] is None

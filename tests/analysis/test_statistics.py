@@ -61,3 +61,13 @@ def test_other_maps_are_refused(tmp_path):
         save_statistics(lmer("~ time + (1 | subject)", maps), tmp_path / "kept.csv")
     with pytest.raises(DataError, match="kept by lmer"):
         save_statistics(lm_maps("~ time", maps), tmp_path / "kept.npz")
+
+
+def test_files_that_are_no_statistics(tmp_path):
+    broken, other = tmp_path / "broken.npz", tmp_path / "other.npz"
+    broken.write_bytes(b"PK\x03\x04 cut short")
+    with other.open("wb") as file:
+        np.save(file, np.ones(3))
+    for path in (broken, other):
+        with pytest.raises(DataError, match="does not hold statistics"):
+            load_statistics(path)

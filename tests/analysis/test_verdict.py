@@ -268,3 +268,10 @@ def test_progress_is_drawn_where_it_is_asked_for(contrast, capsys):
     assert capsys.readouterr().err == ""
     contrast.correct("maxt", n_perm=99, progress=True)
     assert "99/99" in capsys.readouterr().err
+
+
+def test_a_broken_verdict_is_named(tmp_path):
+    (tmp_path / "verdict.json").write_text("{}")
+    (tmp_path / "verdict.npz").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(DataError, match="does not hold a verdict"):
+        vx.load_verdict(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 import statsmodels.api as sm
 
 import voxlm as vx
+from voxlm.analysis.residuals import run_residuals
 from voxlm.errors import ContrastError, DataError, DesignError, FormulaError
 
 # Normal equations on an orthonormal basis against pinv of whitened rows.
@@ -376,3 +377,13 @@ def test_one_value_a_voxel_stands_in_for_the_constant(three_runs, tmp_path):
         found = sm.OLS(data[k][:, 5], X).fit()
         np.testing.assert_allclose(fixed[k].params[:, 5], found.params, rtol=1e-9)
         np.testing.assert_allclose(fixed[k].bse[:, 5], found.bse, rtol=1e-9)
+
+
+def test_residual_images_leave_out_what_the_regressor_explains(tmp_path):
+    rng = np.random.default_rng(3)
+    own, events = rng.normal(size=(40, 5)), pd.DataFrame({"onset": [10.0], "duration": 4.0})
+    np.save(tmp_path / "own.npy", own)
+    run = vx.Run(100 + own + rng.normal(size=(40, 5)), events, tr=2.0, scaling=None)
+    fit = vx.lm(f'y ~ event + voxel("{tmp_path / "own.npy"}")', run)
+    rows = np.concatenate(list(run_residuals((fit,))))
+    np.testing.assert_allclose(rows, fit.resid / np.sqrt((fit.resid**2).sum(axis=0)), atol=1e-12)

@@ -334,3 +334,35 @@ def test_what_the_standard_cannot_say_is_named(changed, says):
         with pytest.raises(DataError) as caught:
             vx.Model(**{**plain, **changed}).to_bids_stats_model()
     assert says in str(caught.value).replace("group*age", "group * age")
+
+
+@pytest.mark.parametrize(
+    ("model", "extra", "says"),
+    [
+        ({}, {"Contrasts": [{"Name": "a"}]}, "lacks ConditionList"),
+        ({}, {"Contrasts": [{"Name": "a", "ConditionList": ["trans_x"]}]}, "lacks Weights"),
+        (
+            {},
+            {"Contrasts": [{"Name": "a", "ConditionList": ["trans_x"], "Weights": []}]},
+            "a list of numbers",
+        ),
+        (
+            {},
+            {"Contrasts": [{"Name": "a", "ConditionList": ["trans_x"], "Weights": ["1.2.3"]}]},
+            "is no weight",
+        ),
+        ({"HRF": {"Model": "spm"}}, {}, "HRF lacks Variables"),
+        ({"Options": {"HighPassFilterCutoffHz": "a"}}, {}, "no frequency"),
+        (
+            {},
+            {"Transformations": {"Transformer": "pybids-transforms-v1", "Instructions": ["x"]}},
+            "an instruction is an object",
+        ),
+    ],
+    ids=["conditions", "weights", "empty", "weight", "variables", "cutoff", "instruction"],
+)
+def test_what_a_document_lacks_is_said(model, extra, says):
+    node = {"Level": "Run", "Name": "run", "GroupBy": ["run", "subject"], **extra}
+    node["Model"] = {"X": ["trans_x", 1], **model}
+    with pytest.raises(DataError, match=says):
+        vx.Model.from_bids_stats_model({"Nodes": [node]})

@@ -147,3 +147,24 @@ def test_the_json_beside_confounds_is_read(tmp_path):
     table.with_suffix(".json").write_text("[]")
     with pytest.raises(DataError, match="json"):
         read_confounds(table, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('onset\tduration\ttrial_type\n1\t1\t"face\n', "quote opened and never closed"),
+        ('onset\tduration\ttrial_type\n1\t1\t"face"\t9\n', "line 2: 4 fields where the first"),
+        ("onset;duration\n1;1\n", "separated by semicolons, not tabs"),
+    ],
+    ids=["open", "long", "semicolons"],
+)
+def test_quotes_and_widths(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read_table(put(tmp_path, text), "events")
+
+
+def test_labels_of_participants_are_text(tmp_path: Path) -> None:
+    path = put(tmp_path, "participant_id\tage\n01\t30\n02\tn/a\n", "participants.tsv")
+    frame, _ = read_table(path, "participants")
+    assert frame["participant_id"].tolist() == ["01", "02"]
+    assert frame["age"].isna().tolist() == [False, True]

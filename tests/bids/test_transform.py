@@ -185,3 +185,9 @@ def test_spelling_of_other_programs_is_read():
     assert check_instruction({"name": "Or_", "Input": "a"}) is not None
     assert check_instruction({"Name": "and", "Input": ["a", "b"], "output": "c"}) is None
     assert check_instruction({"Name": "Scale", "Input": "a", "replace_na": "after"}) is None
+
+
+def test_arguments_of_a_wrong_kind_name_the_instruction():
+    step = {"Name": "Power", "Input": ["rt"], "Value": "two"}
+    with pytest.raises(DataError, match=r"instruction 1 \(Power\): an argument cannot be used"):
+        transform([step], pd.DataFrame({"onset": [0.0], "duration": 1.0, "rt": 2.0}))

@@ -155,6 +155,14 @@ sys.meta_path.insert(0, Nothing())
 from voxlm.cli import app, demo, run
 import voxlm.glm
 assert demo.showcase.show and run.modelrun.Outcome
+from voxlm import VoxlmError, report
+for name in ("Page", "plot_design", "plot_ortho", "plot_stat_map"):
+    try:
+        getattr(report, name)
+    except VoxlmError as error:
+        assert "pip install 'voxlm[report]'" in str(error)
+    else:
+        raise AssertionError(name)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -167,3 +175,10 @@ def test_the_shell_completes(shell):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
     )
     assert "_VOXLM_COMPLETE" in found.stdout
+
+
+def test_signs_that_a_terminal_lacks_do_not_stop_a_command(small):
+    command = [sys.executable, "-m", "voxlm", "explain", "y ~ face", "--events", small.events[0]]
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    found = subprocess.run(command, capture_output=True, env=env, check=True)
+    assert b"drift_1, ?" in found.stdout

@@ -135,3 +135,11 @@ def test_from_the_command_line(voxlm, z, tmp_path):
     assert result.exit_code == 1
     assert "takes one map of three axes" in result.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_json_of_a_z_map_is_strict(voxlm, tmp_path):
+    values = np.random.default_rng(0).normal(size=(4, 4, 4)).astype(np.float32)
+    nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "z.nii.gz")
+    said = voxlm("threshold", tmp_path / "z.nii.gz", "--json").stdout
+    found = json.loads(said, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert found["df"] is None

@@ -244,3 +244,38 @@ def test_numbered_columns_are_called_by_their_number():
     assert made.names == ("0", "1")
     with pytest.raises(DataError, match="csf is there more than once"):
         Schema.of(None, pd.DataFrame([[1.0, 2.0]], columns=["csf", "csf"]))
+
+
+def test_the_caret_stands_in_its_own_line():
+    with pytest.raises(FormulaError) as caught:
+        resolve(parse("y ~ face\n  + huose"), SCHEMA)
+    assert str(caught.value).splitlines()[1:3] == ["    + huose", "      ^^^^^"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("y ~ bs(rt, knots=3)", "knots"),
+        ('y ~ bs(rt, knots=["a"])', "knots"),
+        ('y ~ bs(rt, df=4, lower_bound="a")', "lower_bound"),
+        ('y ~ bs(rt, df=4, include_intercept="no")', "include_intercept"),
+        ('y ~ poly(rt, 2, raw="x")', "raw"),
+        ('y ~ cr(rt, df=4, constraints="x")', "constraints"),
+    ],
+)
+def test_arguments_of_splines_are_checked_without_values(text, word):
+    with pytest.raises(FormulaError, match=f"{word} of .* cannot be"):
+        resolve(parse(text), SCHEMA)
+
+
+def test_a_subset_with_quotes_can_be_read_again():
+    text = "y ~ hrf(face, subset='trial_type == \"face\"')"
+    again = str(resolve(parse(text), SCHEMA))
+    assert str(resolve(parse(again), SCHEMA)) == again
+
+
+def test_sidecars_with_odd_entries_tell_no_mask():
+    table = pd.DataFrame({"a_comp_cor_00": [0.0, 1.0], "a_comp_cor_01": [1.0, 0.0]})
+    schema = Schema.of(None, table, {"a_comp_cor_00": "text", "a_comp_cor_01": None})
+    scans = resolve(parse("y ~ acompcor(2)"), schema).scans
+    assert [term.text for term in scans] == list(table.columns)

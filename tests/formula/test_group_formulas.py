@@ -10,6 +10,7 @@ from voxlm.design.build import check
 from voxlm.design.table import build_table
 from voxlm.errors import DataError, DesignError, FormulaError
 from voxlm.formula import Schema, parse, resolve_group
+from voxlm.formula.schema import order
 
 # Both sides compute the same sums and splines; spans are compared by projection.
 TOLERANCE = 1e-10
@@ -281,3 +282,18 @@ def test_colons_in_labels_join_no_groups():
     made = build_table(resolve_group(parse("~ 1 + (1 | site:room)"), Schema.table(maps)), maps)
     assert made.random[0].codes.tolist() == [0, 1, 0]
     assert made.random[0].levels == ("'a:b':'c'", "'a':'b:c'")
+
+
+def test_a_sign_before_a_power_is_of_the_power():
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
+    found = build_table(resolve_group(parse("~ 0 + I(2*-x^2)"), Schema.table(frame)), frame)
+    assert found.matrix[:, 0].tolist() == [-2.0, -8.0, -18.0]
+
+
+def test_labels_with_underscores_are_no_numbers():
+    frame = pd.DataFrame({"block": ["1_1", "1_2"], "n": ["1", "2"]})
+    assert [v.kind for v in Schema.table(frame).variables] == ["categorical", "numeric"]
+
+
+def test_a_missing_value_does_not_change_the_order_of_levels():
+    assert order(pd.Series([3.0, np.nan, 1.0])) == ["1", "3"]

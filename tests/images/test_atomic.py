@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from voxlm.errors import DataError
-from voxlm.images.atomic import replacing, staging, write_bytes, write_text
+from voxlm.images.atomic import check_writable, replacing, staging, write_bytes, write_text
 
 
 def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
@@ -68,7 +68,24 @@ def test_names_that_are_taken(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a file"), staging(tmp_path / "file"):
         pass
     with (
-        pytest.raises(DataError, match="cannot make the folder"),
+        pytest.raises(DataError, match="is a file, not a folder"),
         replacing(tmp_path / "file" / "a.txt"),
     ):
         pass
+
+
+def test_places_that_cannot_be_written_are_named_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(DataError, match="is a file, not a folder"):
+        check_writable(file / "out", folder=True)
+    shut = tmp_path / "shut"
+    shut.mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != shut)
+    for place in (shut, shut / "new"):
+        with pytest.raises(DataError, match="shut may not be"), staging(place):
+            pytest.fail("nothing is worked for a place that cannot be written")
+    with pytest.raises(DataError, match="shut may not be"):
+        write_text(shut / "a.txt", "text")

@@ -113,3 +113,11 @@ def test_the_image_given_is_not_kept() -> None:
     image.affine[0, 0] = 9
     assert opened.header["pixdim"][4] == 2
     assert opened.affine[0, 0] == -2
+
+
+@pytest.mark.parametrize("kind", [nib.MGHImage, nib.Spm99AnalyzeImage])
+def test_images_of_other_formats_in_memory(kind: type) -> None:
+    values = np.arange(16, dtype=np.float32).reshape(2, 2, 2, 2)
+    opened = open_image(kind(values, np.diag([2.0, 2.0, 2.0, 1.0])), "bold")
+    assert opened.header.get_xyzt_units()[1] == "unknown"
+    assert int(opened.header["intent_code"]) == 0

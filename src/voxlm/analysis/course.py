@@ -62,6 +62,8 @@ class VoxelCourse:
         What was fitted, the fit, and its ``1 - alpha`` band.
     averages : mapping of str to EventAverage
         By condition; empty where a run has no events.
+    alpha : float
+        One less the coverage of the band.
     unit, time_unit, title : str
     """
 
@@ -71,6 +73,7 @@ class VoxelCourse:
     low: Floats
     high: Floats
     averages: Mapping[str, EventAverage]
+    alpha: float
     unit: str
     time_unit: str
     title: str
@@ -130,6 +133,7 @@ def _course(fit: Fitted, at: int, data: Floats, X: Floats, alpha: float) -> Voxe
         fitted - half,
         fitted + half,
         averages,
+        alpha,
         UNITS.get(fit.run.scaling or "", "signal"),
         unit,
         f"{fit.run.space.told(at)}: R² = {fit.rsquared[at]:.2f}",

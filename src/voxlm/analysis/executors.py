@@ -62,8 +62,9 @@ def over(jobs: Sequence[Job], work: Callable[[Job], Answer], workers: int = 1) -
 
 
 KILLED = (
-    "a worker was killed, perhaps for want of memory: use fewer workers. What was finished is "
-    "kept, and the same command goes on from there"
+    "a worker was killed, perhaps for want of memory: use fewer workers; or it could not start: a "
+    "script that asks for workers needs `if __name__ == '__main__':` around what it does. What was "
+    "finished is kept, and the same command goes on from there"
 )
 
 

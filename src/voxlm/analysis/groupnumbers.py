@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm.analysis.options import share
 from voxlm.bids.maps import Maps
 from voxlm.design.columns import Design
 from voxlm.errors import DataError
@@ -205,5 +206,5 @@ class GroupNumbers:
 
     def conf_int(self, alpha: float = 0.05) -> Floats:
         """Return the bounds of the ``1 - alpha`` Wald interval of each column, ``(P, 2, V)``."""
-        half = np.stack([t_isf(alpha / 2, df) for df in self.df]) * self.bse
+        half = np.stack([t_isf(share(alpha) / 2, df) for df in self.df]) * self.bse
         return np.stack([self.params - half, self.params + half], axis=1)

@@ -93,8 +93,9 @@ def motion_of(fit: Fitted, n_scans: int) -> Floats | None:
     if table is None or len(table) != n_scans:
         return None
     for name in FD_COLUMNS:
-        if name in table:
-            return pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
+        found = pd.to_numeric(table[name], errors="coerce") if name in table else None
+        if found is not None and found.notna().any():
+            return found.to_numpy(dtype=np.float64)
     if all(name in table for name in PARAMETERS):
         return framewise_displacement(table[list(PARAMETERS)].to_numpy(dtype=np.float64))
     return None

@@ -18,6 +18,7 @@ from voxlm.errors import DataError, TextError
 from voxlm.images.atomic import write_text
 
 SCHEMA = Path(__file__).with_name("model.schema.json")
+SUFFIXES = (".toml", ".json")
 HEAD = re.compile(r"\s*\[\[?\s*(?P<path>[^\]]+?)\s*\]\]?\s*(#.*)?$")
 
 
@@ -80,7 +81,8 @@ def load(of: type, path: str | PathLike[str]) -> Any:
 
 def text_of(source: str | PathLike[str], sign: str) -> tuple[str, str]:
     """Return the text of a file, or a text itself where its sign is in it."""
-    if isinstance(source, str) and sign in source:
+    named = isinstance(source, str) and "\n" not in source and source.endswith(SUFFIXES)
+    if isinstance(source, str) and sign in source and not named:
         return source, "model"
     path = Path(fspath(source))
     try:

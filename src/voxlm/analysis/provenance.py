@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fitted import Fitted
@@ -83,11 +84,32 @@ def input_record(file: Input) -> dict[str, Any]:
 
 def contrast_record(contrast: Contrast) -> dict[str, Any]:
     """Return a question and its degrees of freedom."""
-    df = np.unique(np.asarray(contrast.df))
     return {
         "text": contrast.text,
         "statistic": contrast.kind,
         "rows": list(contrast.hypothesis.rows),
-        "df": df.tolist() if df.size > 1 else float(df[0]),
+        "df": freedom(contrast.df),
         "df_num": contrast.df_num,
     }
+
+
+def freedom(df: ArrayLike) -> float | list[float] | None:
+    """Return degrees of freedom as JSON holds them.
+
+    Returns
+    -------
+    float, list of float, or None
+        The one number of all voxels that have a test; the least and the largest where they
+        differ; None where they are infinite, which JSON has no word for, or nothing was tested.
+
+    Examples
+    --------
+    >>> freedom([28.0, np.nan]), freedom([20.5, 28.0, 24.0]), freedom(np.inf)
+    (28.0, [20.5, 28.0], None)
+    """
+    values = np.asarray(df, dtype=np.float64)
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return None
+    least, largest = float(known.min()), float(known.max())
+    return least if least == largest else [least, largest]

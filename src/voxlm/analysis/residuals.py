@@ -101,14 +101,14 @@ def _plain(fit: Fitted) -> Iterator[Floats]:
     """Yield data less fitted values at the retained scans."""
     estimate, kept, done = fit.estimate, fit.plan.kept, 0
     shared = estimate.X.shape[1]
-    own = own_series(fit.plan, np.arange(fit.n_voxels)) if fit.design.varying else None
+    own = own_series(fit.plan, np.arange(fit.n_voxels)) if fit.design.varying else ()
     for start, block in fit.run.scans.blocks(BLOCK):
         use = slice(None) if kept is None else kept[start : start + len(block)]
         rows = estimate.factor * block[use].astype(np.float64) + estimate.level
         here = slice(done, done + len(rows))
         rows -= estimate.X[here] @ fit.params[:shared]
-        if own is not None:
-            rows -= fit.params[-1] * own[here]
+        for coefficients, series in zip(fit.params[shared:], own, strict=True):
+            rows -= coefficients * series[here]
         done += len(rows)
         if len(rows):
             yield rows

@@ -8,10 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fitted import Fitted
+from voxlm.analysis.provenance import freedom
 from voxlm.bids.index import description
 from voxlm.bids.sidecar import dataset_root
 from voxlm.errors import DataError
@@ -57,7 +56,7 @@ MEANINGS = {
 
 def to_json(content: Mapping[str, Any]) -> str:
     """Write readable JSON with a final newline."""
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def map_sidecar(
@@ -92,9 +91,9 @@ def group_sidecar(stat: str, fit: GroupFit, contrast: Contrast | None = None) ->
 def _answered(stat: str, formula: str, contrast: Contrast | None) -> dict[str, Any]:
     about: dict[str, Any] = {"Description": MEANINGS.get(stat, stat), "Statistic": stat}
     if contrast is not None:
-        df = np.unique(np.asarray(contrast.df, dtype=np.float64))
+        df = freedom(contrast.df)
         about |= {"Contrast": contrast.text, "Hypothesis": list(contrast.hypothesis.rows)}
-        about["DegreesOfFreedom"] = float(df[0]) if df.size == 1 else "differ by voxel"
+        about["DegreesOfFreedom"] = "differ by voxel" if isinstance(df, list) else df or "infinite"
         if contrast.kind == "F":
             about["NumeratorDegreesOfFreedom"] = int(contrast.df_num)
     return about | {"Formula": formula}

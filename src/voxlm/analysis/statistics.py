@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ def load_statistics(path: str | PathLike[str], maps: Maps | None = None) -> Mixe
         with np.load(path, allow_pickle=False) as file:
             kept = dict(file)
         formula, reml = str(kept["formula"]), bool(kept["reml"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise DataError(f"{path} does not hold statistics of a mixed fit: {error}") from error
     maps = unpack_maps(kept) if maps is None else maps
     if maps is None:

@@ -10,6 +10,7 @@ from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def save_verdict(verdict: Verdict, out: Path) -> Path:
         "voxlm": version("voxlm"),
         "verdict": packed,
     }
-    with staging(out) as folder:
+    with staging(out, RECORD) as folder:
         write_maps(verdict, folder)
         buffer = BytesIO()
         np.savez_compressed(buffer, **arrays)
@@ -120,7 +121,7 @@ def load_verdict(folder: str | PathLike[str]) -> Verdict:
         if record["format"] != FORMAT:
             raise DataError(f"{place} holds a verdict of format {record['format']}, not {FORMAT}")
         found = _unpack(record["verdict"], arrays, place)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{place} does not hold a verdict: {error}") from error

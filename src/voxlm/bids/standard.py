@@ -30,6 +30,7 @@ CONFOUND = re.compile(
     r"|white_matter\w*|global_signal\w*|framewise_displacement|(std_|non_std_)?dvars|rmsd"
     r"|(non_steady_state|motion)_outlier_?\d+|aroma_motion_\d+"
 )
+DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
 #: Entities of ``Input`` by the names they have in file names.
 ENTITIES = {
     "run": "run", "acquisition": "acq", "direction": "dir", "reconstruction": "rec",
@@ -79,7 +80,11 @@ class Node:
         if given and given.get("Transformer") != TRANSFORMER:
             name = given.get("Transformer")
             raise refuse(self, "Transformations", f"Transformer {name!r}; only {TRANSFORMER!r}")
-        return list(given.get("Instructions", []))
+        steps = list(given.get("Instructions", []))
+        for step in steps:
+            if not isinstance(step, Mapping):
+                raise refuse(self, "Transformations", f"an instruction is an object, got {step!r}")
+        return steps
 
     @property
     def own(self) -> dict[str, Any]:
@@ -93,13 +98,18 @@ def refuse(node: Node | None, place: str, why: str) -> DataError:
     return DataError(f"{where} cannot be honoured: {why}")
 
 
-def check_keys(given: Any, known: Sequence[str], where: str) -> Mapping[str, Any]:
-    """Require an object with keys of the standard."""
+def check_keys(
+    given: Any, known: Sequence[str], where: str, needed: Sequence[str] = ()
+) -> Mapping[str, Any]:
+    """Require an object with keys of the standard, those needed among them."""
     if not isinstance(given, Mapping):
         raise DataError(f"{where} is an object, got {given!r}")
     for key in given:
         if key not in known:
             raise DataError(f"{where}: unknown key {key!r}; {did_you_mean(str(key), known)}")
+    for key in needed:
+        if key not in given:
+            raise DataError(f"{where} lacks {key}")
     return given
 
 
@@ -124,7 +134,7 @@ def nodes_of(document: Mapping[str, Any]) -> list[Node]:
             raise DataError(f"two nodes are called {name!r}")
         check_keys(content.get("Model"), MODEL, f"node {name!r}, Model")
         check_keys(content["Model"].get("Options") or {}, OPTIONS, f"node {name!r}, Options")
-        groups = frozenset(str(word).lower() for word in content.get("GroupBy", []))
+        groups = frozenset(str(word).lower() for word in content.get("GroupBy") or [])
         node = Node(name, level, groups, content)
         if node.kind not in ("glm", "meta"):
             raise refuse(node, "Model.Type", f"{node.kind!r} is neither glm nor meta")
@@ -189,7 +199,7 @@ def weighted(names: Sequence[str], weights: Sequence[Any], where: str) -> str:
     text = ""
     for name, weight in zip(names, weights, strict=True):
         written = str(weight).replace(" ", "")
-        if not re.fullmatch(r"[-+]?[\d.]+([eE][-+]?\d+)?(/[\d.]+)?", written):
+        if not re.fullmatch(rf"[-+]?{DECIMAL}([eE][-+]?\d+)?(/{DECIMAL})?", written):
             raise DataError(f"{where}: {weight!r} is no weight")
         sign = "-" if written.startswith("-") else "+"
         size = written.lstrip("+-")

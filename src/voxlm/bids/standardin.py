@@ -175,7 +175,8 @@ def _variables(node: Node) -> Variables:
         made |= {str(one) for one in listed(args.get("output", inputs))}
     hrf = node.model.get("HRF")
     if hrf:
-        check_keys(hrf, ("Variables", "Model", "Parameters", "Description"), "HRF")
+        known = ("Variables", "Model", "Parameters", "Description")
+        check_keys(hrf, known, f"node {node.name!r}, HRF", needed=("Variables",))
         args = {"model": hrf.get("Model", "spm"), **read(hrf.get("Parameters") or {})}
         responses |= dict.fromkeys((str(v) for v in hrf["Variables"]), _response(node, args))
     return Variables(responses, steps, all(_is_plain(step) for step in steps), frozenset(made))
@@ -278,7 +279,11 @@ def _drift(node: Node) -> list[str]:
         if (key, listed(value)) not in (("desc", ["brain"]), ("suffix", ["mask"])):
             raise refuse(node, "Options.Mask", "the mask is the run's brain mask")
     cut = options.get("HighPassFilterCutoffHz")
-    return ["- drift"] if cut is None else [f"cosine({float(cut)!r})"]
+    if cut is None:
+        return ["- drift"]
+    if not isinstance(cut, int | float):
+        raise refuse(node, "Options.HighPassFilterCutoffHz", f"{cut!r} is no frequency in Hz")
+    return [f"cosine({float(cut)!r})"]
 
 
 def _contrasts(node: Node, name: Any, intercept: str) -> dict[str, str]:
@@ -286,8 +291,10 @@ def _contrasts(node: Node, name: Any, intercept: str) -> dict[str, str]:
     found: dict[str, str] = {}
     known = [str(one) for one in node.x]
     for each in node.content.get("Contrasts") or []:
-        check_keys(each, ("Name", "ConditionList", "Weights", "Test", "Description"), "a contrast")
-        label = str(each.get("Name"))
+        parts = ("Name", "ConditionList", "Weights")
+        at = f"node {node.name!r}, a contrast"
+        check_keys(each, (*parts, "Test", "Description"), at, needed=parts)
+        label = str(each["Name"])
         where = f"node {node.name!r}, contrast {label!r}"
         conditions = [str(one) for one in each["ConditionList"]]
         for one in conditions:
@@ -295,9 +302,10 @@ def _contrasts(node: Node, name: Any, intercept: str) -> dict[str, str]:
                 raise DataError(f"{where}: {one!r} is not in X; {did_you_mean(one, known)}")
         names = [intercept if one == "1" else name(one) for one in conditions]
         weights = each["Weights"]
-        rows = weights if isinstance(weights[0], Sequence) and weights[0] not in ("",) and not (
-            isinstance(weights[0], str)
-        ) else [weights]  # fmt: skip
+        if not isinstance(weights, Sequence) or isinstance(weights, str) or not weights:
+            raise DataError(f"{where}: Weights is a list of numbers, got {weights!r}")
+        several = isinstance(weights[0], Sequence) and not isinstance(weights[0], str)
+        rows = weights if several else [weights]
         texts = [weighted(names, row, where) for row in rows]
         found[label] = _tested(", ".join(texts), len(texts), str(each.get("Test", "t")), where)
     dummies = node.content.get("DummyContrasts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -133,9 +134,9 @@ def read_table(source: object, role: str) -> tuple[pd.DataFrame, Path | None]:
         _check_names([str(name) for name in frame.columns], role)
         return _without_na(frame), None
     if not isinstance(source, (str, os.PathLike)):
-        raise DataError(
-            f"{role} must be a path (.tsv, .csv) or a DataFrame, got {type(source).__name__}"
-        )
+        package = type(source).__module__.partition(".")[0]
+        kind = f"{package}.{type(source).__name__}".removeprefix("builtins.")
+        raise DataError(f"{role} must be a path (.tsv, .csv) or a pandas DataFrame, got {kind}")
     path = Path(source).expanduser()
     return _read_file(path, role), path
 
@@ -153,16 +154,18 @@ def _without_na(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _read_file(path: Path, role: str) -> pd.DataFrame:
     separator = _separator(path, role)
-    lines = _text(path, role).splitlines()
-    if not lines or not lines[0].strip():
+    text = _text(path, role)
+    first = text.partition("\n")[0]
+    if not first.strip():
         raise DataError(f"{role} {path} is empty: expected a first line with the column names")
-    names = next(csv.reader([lines[0]], delimiter=separator))
-    _check_separator(path, names, separator, lines[0])
+    names = next(csv.reader([first], delimiter=separator))
+    _check_separator(path, names, separator, first)
     _check_names(names, f"{role} {path}")
-    _check_widths(path, lines, separator, len(names))
+    _check_widths(path, text, separator, len(names))
     return pd.read_csv(
         path,
         sep=separator,
+        dtype={"participant_id": str},
         na_values=list(MISSING),
         keep_default_na=False,
         encoding="utf-8-sig",
@@ -192,14 +195,14 @@ def _text(path: Path, role: str) -> str:
 
 
 def _check_separator(path: Path, names: list[str], separator: str, first: str) -> None:
-    other = {"\t": ",", ",": "\t"}[separator]
-    words = {"\t": "tabs", ",": "commas"}
-    if len(names) == 1 and other in first:
-        right = ".csv" if separator == "\t" else ".tsv"
+    words = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+    other = next((sign for sign in words if sign != separator and sign in first), None)
+    if len(names) == 1 and other is not None:
+        right = {"\t": "Rename it to .tsv, or write", ",": "Rename it to .csv, or write"}
         raise DataError(
             f"{path} is named {path.suffix} but its columns are separated by {words[other]}, not "
-            f"{words[separator]}: its first line is {first[:60]!r}. Rename it to {right}, or "
-            f"write it with {words[separator]}"
+            f"{words[separator]}: its first line is {first[:60]!r}. {right.get(other, 'Write')} it "
+            f"with {words[separator]}"
         )
 
 
@@ -216,13 +219,17 @@ def _check_names(names: list[str], where: str) -> None:
         raise DataError(f"{where}: column {stripped.index('') + 1} has no name")
 
 
-def _check_widths(path: Path, lines: list[str], separator: str, width: int) -> None:
+def _check_widths(path: Path, text: str, separator: str, width: int) -> None:
     """Refuse rows with more or fewer fields than names: values would stand in wrong columns."""
-    if any('"' in line for line in lines):
-        return
-    for at, line in enumerate(lines[1:], start=2):
-        if line and line.count(separator) + 1 != width:
-            raise DataError(
-                f"{path}, line {at}: {line.count(separator) + 1} fields where the first line "
-                f"names {width} columns"
-            )
+    rows = csv.reader(StringIO(text), delimiter=separator, strict=True)
+    try:
+        for row in rows:
+            if row and len(row) != width:
+                raise DataError(
+                    f"{path}, line {rows.line_num}: {len(row)} fields where the first line "
+                    f"names {width} columns"
+                )
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {rows.line_num}: {error}; is a quote opened and never closed?"
+        ) from error

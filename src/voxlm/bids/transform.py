@@ -11,6 +11,7 @@ import pandas as pd
 from voxlm.bids.instructions import read, spelled
 from voxlm.bids.variables import TIMING, Namespace, Variable
 from voxlm.bids.verbs import VERBS
+from voxlm.errors import VoxlmError
 
 
 def transform(
@@ -61,7 +62,12 @@ def transform(
         space.where = f"instruction {number} ({step.get('Name')})"
         if verb is None:
             raise space.fail("unknown instruction")
-        verb(space, read(step))
+        try:
+            verb(space, read(step))
+        except VoxlmError:
+            raise
+        except (TypeError, ValueError, IndexError) as error:
+            raise space.fail(f"an argument cannot be used: {error}") from error
         made |= {key: value for key, value in space.variables.items() if value.made}
     return (
         None if events is None else _events(events, made),

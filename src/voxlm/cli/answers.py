@@ -18,6 +18,7 @@ from voxlm.analysis.drawn import weakest
 from voxlm.analysis.fit import Fit
 from voxlm.analysis.fixed import FixedEffects
 from voxlm.analysis.groupfit import GroupFit
+from voxlm.analysis.provenance import freedom
 from voxlm.analysis.save import named_contrasts
 from voxlm.analysis.verdict import Verdict
 from voxlm.images.atomic import staging, write_text
@@ -60,13 +61,12 @@ class Answer:
         """Return the answer as plain numbers and texts."""
         stat, verdict = self.contrast.stat, self.verdict
         finite = np.isfinite(stat)
-        df = np.unique(np.asarray(self.contrast.df))
         return {
             "name": self.name,
             "text": self.contrast.text,
             "statistic": self.contrast.kind,
             "df_num": self.contrast.df_num,
-            "df": float(df[0]) if df.size == 1 else [float(df.min()), float(df.max())],
+            "df": freedom(self.contrast.df),
             "n_voxels": int(finite.sum()),
             "largest": float(stat[finite].max()) if finite.any() else None,
             "smallest": float(stat[finite].min()) if finite.any() else None,

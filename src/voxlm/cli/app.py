@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -53,5 +55,8 @@ app.command()(demo)
 
 
 def main() -> None:
-    """Run the program."""
+    """Run the program; where a terminal lacks a sign such as ρ, its output has ? instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

@@ -14,7 +14,7 @@ import voxlm as vx
 from voxlm import report
 from voxlm.analysis.fit import Fit
 from voxlm.cli.answers import Answer, answer, write_answers
-from voxlm.images.atomic import write_text
+from voxlm.images.atomic import check_writable, write_text
 from voxlm.simulate import Score, Study, score, study
 
 FORMULA = "y ~ face + house + motion"
@@ -54,6 +54,7 @@ def show(out: Path, *, seed: int, as_json: bool) -> None:
     as_json : bool
         Print one JSON object instead of text.
     """
+    check_writable(out, folder=True)
     made = study(out / "data", seed=seed)
     (run,) = made.runs
     fitted = vx.glsar(FORMULA, run)

@@ -11,6 +11,7 @@ from typing import TextIO
 import typer
 
 from voxlm.errors import VoxlmError, VoxlmWarning
+from voxlm.images.atomic import check_writable
 
 #: The work could not be done: a file, a table, a formula or a design is not what it has to be.
 FAILED = 1
@@ -39,7 +40,7 @@ def telling(debug: bool) -> Iterator[None]:
             if not debug:
                 warnings.showwarning = _tell_warning
             yield
-    except typer.Exit:
+    except (typer.Exit, BrokenPipeError):  # of a closed pipe nobody is left to tell
         raise
     except KeyboardInterrupt as stop:
         how_far = str(stop) or "stopped"
@@ -70,6 +71,10 @@ def telling(debug: bool) -> Iterator[None]:
 def page_of(report: bool, file: Path | None, out: Path | None) -> Path | None:
     """Return where the page goes, if one is asked for, before anything is fitted."""
     check_page(file, "--report-file")
+    if file is not None:
+        check_writable(file)
+    if out is not None:
+        check_writable(out, folder=True)
     if file is not None or not report:
         return file
     if out is None:

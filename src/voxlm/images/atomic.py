@@ -49,6 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir():
         raise DataError(f"{target} is a folder; give the name of a file")
+    check_writable(target)
     _make_folder(target.parent)
     temporary = _beside(target)
     try:
@@ -94,11 +95,10 @@ def staging(folder: str | os.PathLike[str], manifest: str | Path = "") -> Iterat
     ['a.txt']
     """
     target = Path(folder)
-    if target.exists() and not target.is_dir():
-        raise DataError(f"{target} is a file; give the name of a folder")
+    check_writable(target, folder=True)
     _make_folder(target.parent)
     temporary = _beside(target)
-    temporary.mkdir()
+    _make_folder(temporary)
     try:
         yield temporary
         stale = _listed(temporary, target, manifest) if str(manifest) else set()
@@ -162,6 +162,33 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
 def write_text(path: str | os.PathLike[str], content: str) -> Path:
     """Write a UTF-8 text file whole or not at all; see :func:`write_bytes`."""
     return write_bytes(path, content.encode("utf-8"))
+
+
+def check_writable(place: Path, folder: bool = False) -> None:
+    """Refuse a place that cannot be written, before the work whose result it is for.
+
+    Parameters
+    ----------
+    place : Path
+        A file to be, or with ``folder`` a folder of files.
+
+    Raises
+    ------
+    DataError
+        If it is a file where a folder is needed, or may not be written.
+    """
+    if folder and place.exists() and not place.is_dir():
+        raise DataError(f"{place} is a file; give the name of a folder")
+    # Files are moved into place from beside it, so that its parent is written too.
+    above = next((one for one in place.absolute().parents if one.exists()), Path("/"))
+    if not above.is_dir():
+        raise DataError(f"{place} cannot be written: {above} is a file, not a folder")
+    for one in (above, place) if folder and place.exists() else (above,):
+        if not os.access(one, os.W_OK | os.X_OK):
+            raise DataError(
+                f"{place} cannot be written: the folder {one} may not be; give another place, or "
+                "change its permissions"
+            )
 
 
 def _make_folder(folder: Path) -> None:

@@ -202,7 +202,11 @@ def _from_image(image: Any, role: str, path: Path | None = None) -> Opened:
     name = str(path) if path else f"{type(image).__name__} in memory"
     shape = tuple(int(n) for n in image.shape)
     affine = np.array(image.affine, dtype=np.float64)
-    common = {"name": name, "affine": affine, "header": image.header.copy()}
+    header = image.header.copy()
+    if not isinstance(header, nib.Nifti1Header):
+        # Other formats know neither units of time nor intents: a NIfTI header says so.
+        header = nib.Nifti1Header.from_header(header, check=False)
+    common = {"name": name, "affine": affine, "header": header}
     if _streams(image, proxy, path):
         _check_type(proxy.dtype, name, role)
         return Opened(

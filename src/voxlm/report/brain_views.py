@@ -13,19 +13,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from nilearn import plotting
+from nilearn.image import new_img_like
 
-from voxlm.errors import DataError, VoxlmError
+from voxlm.errors import DataError
 from voxlm.report.brain_plots import MNI_CODE
 from voxlm.report.canvas import new_figure, owner
-
-try:
-    from nilearn import plotting
-    from nilearn.image import new_img_like
-except ModuleNotFoundError as missing:
-    raise VoxlmError(
-        "views of the brain need nilearn, which is not installed; install it with: "
-        "pip install 'voxlm[report]'"
-    ) from missing
 
 #: Drawn where no threshold is given: everything but exact zeros.
 NO_THRESHOLD = 1e-12

@@ -6,18 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from voxlm.errors import VoxlmError
-
-try:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-except ModuleNotFoundError as missing:
-    raise VoxlmError(
-        "pictures need matplotlib, which is not installed; "
-        "install it with: pip install 'voxlm[report]'"
-    ) from missing
 
 #: Dots per inch of written pictures.
 DPI = 150

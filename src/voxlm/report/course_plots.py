@@ -55,6 +55,10 @@ class Course(Band, Protocol):
         """By condition."""
 
     @property
+    def alpha(self) -> float:
+        """One less the coverage of the band."""
+
+    @property
     def unit(self) -> str:
         """Of the data."""
 
@@ -107,8 +111,9 @@ def plot_course(course: Course, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax, 9.0, 3.0)
     times = course.times
     ax.plot(times, course.data, color="0.55", linewidth=0.8, label="data")
+    band = f"{100 * (1 - course.alpha):g} % band"
     ax.fill_between(
-        times, course.low, course.high, color=COLOURS[1], alpha=0.3, linewidth=0, label="95 % band"
+        times, course.low, course.high, color=COLOURS[1], alpha=0.3, linewidth=0, label=band
     )
     ax.plot(times, course.fitted, color=COLOURS[1], linewidth=1.2, label="fit")
     ax.set_xlabel("time (s)" if course.time_unit == "s" else "scan")

@@ -15,20 +15,12 @@ from importlib.resources import files
 from io import BytesIO
 from typing import Any
 
+import jinja2
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from voxlm.errors import VoxlmError
 from voxlm.report.canvas import owner
-
-try:
-    import jinja2
-except ModuleNotFoundError as missing:
-    raise VoxlmError(
-        "a report needs jinja2, which is not installed; install it with: "
-        "pip install 'voxlm[report]'"
-    ) from missing
 
 #: Dots per inch of pictures in a page: sharp at the width they are shown in.
 PAGE_DPI = 110

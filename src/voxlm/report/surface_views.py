@@ -19,20 +19,13 @@ from matplotlib.collections import TriMesh
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
+from nilearn.datasets import load_fsaverage, load_fsaverage_data
+from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
 from numpy.typing import NDArray
 
-from voxlm.errors import DataError, VoxlmError, did_you_mean
+from voxlm.errors import DataError, did_you_mean
 from voxlm.kernels.mesh import folding, vertex_normals
 from voxlm.report.canvas import new_figure, owner
-
-try:
-    from nilearn.datasets import load_fsaverage, load_fsaverage_data
-    from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
-except ModuleNotFoundError as missing:
-    raise VoxlmError(
-        "views of surfaces need nilearn, which is not installed; install it with: "
-        "pip install 'voxlm[report]'"
-    ) from missing
 
 Floats = NDArray[np.float64]
 Hemisphere = Literal["left", "right", "both"]

@@ -7,18 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from nilearn.image import new_img_like
+from nilearn.plotting import plot_stat_map
 
-from voxlm.errors import VoxlmError
 from voxlm.report.canvas import new_figure, owner
-
-try:
-    from nilearn.image import new_img_like
-    from nilearn.plotting import plot_stat_map
-except ModuleNotFoundError as missing:
-    raise VoxlmError(
-        "pictures over the MNI template need nilearn, which is not installed; install it with: "
-        "pip install 'voxlm[report]', or give a background image of your own"
-    ) from missing
 
 #: Drawn where no threshold is given: everything but exact zeros.
 NO_THRESHOLD = 1e-12

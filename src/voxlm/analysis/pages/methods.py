@@ -223,7 +223,8 @@ def _tests(verdicts: Sequence[Verdict], cited: list[str]) -> Iterator[str]:
         works += ["permutation"] if verdict.method in PERMUTED else []
         cited += works
         marks = "".join(f" [{work}]" for work in works)
-        sides = "two-sided t" if contrast.kind == "t" else "F"
+        sided = "two-sided" if verdict.two_sided else "one-sided"
+        sides = f"{sided} t" if contrast.kind == "t" else "F"
         yield (
             f"The contrast `{contrast.text}` was tested by {sides} tests; {verdict.decision.words}"
             f"{marks}: {verdict.n_significant:,} of {verdict.decision.n_tests:,} "
