@@ -281,3 +281,4 @@ def test_methods_say_the_sides_of_a_test():
     fit = vx.lm("y ~ face", run)
     one = fit.contrast("face").correct("fdr", two_sided=False)
     assert "one-sided t" in first_level_methods([fit], [one])
+    assert "the precision-weighted mean of" in first_level_methods([fit, fit], [one], "precision")

@@ -208,7 +208,7 @@ def test_places_that_are_taken(fit: vx.Fit, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="is a file; give the name of a folder"):
         fit.save(tmp_path / "file")
-    with pytest.raises(DataError, match="cannot make the folder"):
+    with pytest.raises(DataError, match="is a file, not a folder"):
         fit.save(tmp_path / "file" / "out")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,13 @@ def fit_ready(model: Model, data: Any, progress: bool = False) -> Fit | FixedEff
     """Fit runs that are read as the model says already."""
     options: dict[str, Any] = {"hrf": response(model), "stack": model.stack, "progress": progress}
     if model.order == 0:
-        return lm(model.whole_formula, data, **options)
-    limits: dict[str, Any] = {"order": model.order, "maxiter": model.maxiter, "rtol": model.rtol}
-    return glsar(model.whole_formula, data, **limits, **options)
+        found: Any = lm(model.whole_formula, data, **options)
+    else:
+        options |= {"order": model.order, "maxiter": model.maxiter, "rtol": model.rtol}
+        found = glsar(model.whole_formula, data, **options)
+    if isinstance(found, FixedEffects):
+        return replace(found, weighting=model.weighting)  # type: ignore[arg-type]
+    return found  # type: ignore[no-any-return]
 
 
 def response(model: Model) -> Any:
@@ -96,9 +101,6 @@ def explain(model: Model, run: Run) -> Explanation:
 
 def answers(model: Model, fitted: Fit | FixedEffects) -> dict[str, Contrast]:
     """Ask the model's contrasts of a fit, by name."""
-    if isinstance(fitted, FixedEffects):
-        weighting: Any = model.weighting
-        return {n: fitted.contrast(text, weighting) for n, text in model.contrasts.items()}
     return {name: fitted.contrast(text) for name, text in model.contrasts.items()}
 
 

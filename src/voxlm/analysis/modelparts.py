@@ -163,6 +163,7 @@ class Group:
         Instructions over the table of maps, see the page on model files.
     participants, mask : path, optional
         The table of covariates, ``participants.tsv`` where none is named; a mask for the maps.
+        Relative ones lie in the data set's folder.
     smoothing_fwhm : float, optional
         Width of a Gaussian in mm.
     zeros : {"keep", "missing"}

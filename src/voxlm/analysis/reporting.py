@@ -67,5 +67,6 @@ class Reported(ABC):
             The name does not end in ``.html``, or two contrasts have one name.
         """
         return pages.write_run_report(
-            self._by_run(), self.contrast, Path(path), contrasts, correct, alpha, title, options
-        )
+            self._by_run(), self.contrast, Path(path), contrasts, correct, alpha, title, options,
+            getattr(self, "weighting", "unweighted"),
+        )  # fmt: skip

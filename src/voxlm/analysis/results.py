@@ -32,7 +32,7 @@ from voxlm.bids.maps import Maps
 from voxlm.bids.names import without
 from voxlm.errors import DataError
 from voxlm.images.atomic import staging, write_text
-from voxlm.images.inputs import Input
+from voxlm.images.inputs import Input, input_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,9 @@ def do_unit(
     """Fit a unit and write its files, unless they are there already; return which."""
     record = record_of(unit, out)
     old = read_record(record, out)
-    what = first_level(model)
+    # A raw sidecar may time a run whose own files say nothing.
+    timing = [(run.tr, run.clock.slice_time_ref) for run in unit.runs]
+    what = first_level(model) | {"timing": timing}
     files = _inputs(model, unit)
     if _has(old, page) and old["key"] == key_of(what, describe_inputs(files, old)):
         return KEPT
@@ -76,7 +78,7 @@ def do_unit(
     about = {
         "key": key_of(what, inputs),
         "unit": unit.key,
-        "model": what,
+        "model": first_level(model),
         "inputs": inputs,
         "maps": maps,
         "files": written,
@@ -157,7 +159,10 @@ def do_group(
     keys = {key: None if record is None else record["key"] for key, record in records.items()}
     found = _paths(table, units, records, out)
     frame = table.assign(**found)
+    mask = None if group.mask is None else Path(dataset) / group.mask
     what = {"group": plain(group, whole=True), "units": keys, "table": table.to_csv(index=False)}
+    if mask is not None:
+        what["mask"] = input_file("mask", mask).sha256
     folder = out / "group" / ("" if group.name == "group" else group.name)
     record = folder / f"group_{RECORD}"
     old = read_record(record, folder)
@@ -175,7 +180,7 @@ def do_group(
         write_text(temporary / "maps.tsv", shown)
         for name, rows in parts_of(group, frame).items():
             part = temporary / (f"contrast-{slug(name)}" if name else ".")
-            _write_part(group, rows, part, Naming(entities), mesh, page)
+            _write_part(group, rows, part, Naming(entities), mask, mesh, page)
         written = _listed(temporary)
     about = {"key": key, "group": what["group"], "units": keys, "files": written}
     write_record(record, folder, about | {"voxlm": version("voxlm")}, before)
@@ -215,7 +220,13 @@ def map_columns(name: str, n_files: int) -> tuple[str, ...]:
 
 
 def _write_part(
-    group: Group, rows: pd.DataFrame, folder: Path, naming: Naming, mesh: Any, page: bool
+    group: Group,
+    rows: pd.DataFrame,
+    folder: Path,
+    naming: Naming,
+    mask: Path | None,
+    mesh: Any,
+    page: bool,
 ) -> None:
     """Fit one model of a group and write its contrasts and decisions."""
     n_files = 1 if IMAGES[0] in rows else len(SIDES)
@@ -225,7 +236,7 @@ def _write_part(
         effect=effect if n_files > 1 else effect[0],
         variance=variance if n_files > 1 else variance[0],
         mesh=mesh,
-        mask=group.mask,
+        mask=mask,
         smoothing_fwhm=group.smoothing_fwhm,
         zeros=group.zeros,  # type: ignore[arg-type]
     )

@@ -61,7 +61,9 @@ SCALINGS = {
 }
 
 
-def first_level_methods(fits: Sequence[Fit], verdicts: Sequence[Verdict]) -> str:
+def first_level_methods(
+    fits: Sequence[Fit], verdicts: Sequence[Verdict], weighting: str = "unweighted"
+) -> str:
     """Describe the fit of one or several runs, with references.
 
     Parameters
@@ -70,6 +72,8 @@ def first_level_methods(fits: Sequence[Fit], verdicts: Sequence[Verdict]) -> str
         One a run.
     verdicts : sequence of Verdict
         Contrasts, decided.
+    weighting : {"unweighted", "precision"}
+        How contrasts combine the runs.
 
     Returns
     -------
@@ -80,8 +84,9 @@ def first_level_methods(fits: Sequence[Fit], verdicts: Sequence[Verdict]) -> str
     said = [*_data(fits), *_model(fits[0], cited), _noise(fits[0], cited)]
     if len(fits) > 1:
         cited.append("fixed")
+        mean = "mean" if weighting == "unweighted" else "precision-weighted mean"
         said.append(
-            f"Contrasts of the {len(fits)} runs were combined by fixed effects: the mean of the "
+            f"Contrasts of the {len(fits)} runs were combined by fixed effects: the {mean} of the "
             f"runs' effects, with its standard error."
         )
     return _joined([*said, *_tests(verdicts, cited)], cited)

@@ -38,6 +38,7 @@ def write_run_report(
     alpha: float,
     title: str | None,
     options: Mapping[str, Any],
+    weighting: str = "unweighted",
 ) -> Path:
     """Write the report of one or several runs; see :meth:`voxlm.Fit.report`."""
     check_page_name(path)
@@ -51,7 +52,7 @@ def write_run_report(
         sections.append(report.Section(name, (*blocks, *courses.get(name, ()))))
     sections.append(report.Section("Fit", tuple(_diagnostics(fits, background))))
     sections.append(report.Section("Left out", tuple(left_out_blocks(fits))))
-    methods = first_level_methods(fits, list(verdicts.values()))
+    methods = first_level_methods(fits, list(verdicts.values()), weighting)
     sections.append(report.Section("Methods", tuple(_methods(methods))))
     named = title or _name(fits)
     page = report.Page(named, first.formula, tuple(sections), footer())
