@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from voxlm.analysis.mixedfit import MixedFit
 from voxlm.bids.maps import Maps
 from voxlm.design.check import check
 from voxlm.design.columns import Design, RandomBlock
-from voxlm.errors import DataError, DesignError
+from voxlm.errors import DataError, DesignError, VoxlmWarning
 from voxlm.kernels.randomintercept import intercept_basis
 from voxlm.models.intercept import InterceptEstimate, fit_intercept
 from voxlm.models.mixed import MixedEstimate, fit_mixed
@@ -29,6 +30,8 @@ from voxlm.models.surface import Tests
 from voxlm.models.terms import RandomTerm, lay_out, varies
 
 Floats = NDArray[np.float64]
+
+FAR = 200.0  # mean over spread of a slope's values, from which the optimum is hard to find
 
 
 def lmer(
@@ -183,6 +186,14 @@ def _check_terms(X: Floats, terms: list[RandomTerm]) -> None:
         constant = np.ptp(term.matrix, axis=0) == 0
         if (constant.sum() > 1) or (not term.matrix.any(axis=0).all()):
             raise DesignError(f"{term.text}: what varies with a slope is the same in every map")
+        size = np.abs(term.matrix.mean(axis=0))
+        if constant.any() and (size > FAR * term.matrix.std(axis=0))[~constant].any():
+            warnings.warn(
+                f"{term.text}: a slope's values lie far from 0 beside their spread, so that level "
+                f"and slope are hard to tell apart; center() them, and see fit.converged",
+                VoxlmWarning,
+                stacklevel=4,
+            )
         if not varies(X, term):
             raise DesignError(_told_apart(term.group))
 

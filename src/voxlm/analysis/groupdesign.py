@@ -19,7 +19,7 @@ from voxlm.design.events import rows_text
 from voxlm.design.table import build_table
 from voxlm.errors import DataError, DesignError, VoxlmWarning, did_you_mean
 from voxlm.formula import Schema, parse, resolve_group
-from voxlm.formula.group import label_doubts
+from voxlm.formula.group import GroupMeaning, label_doubts
 from voxlm.formula.schema import numbers
 from voxlm.models.patterns import Pattern
 from voxlm.models.pieces import group_freedom
@@ -46,7 +46,25 @@ def group_design(formula: str, maps: Maps) -> Design:
     """
     frame = covariates(maps)
     meaning = resolve_group(parse(formula), Schema.table(frame))
+    _check_factors(meaning, frame)
     return build_table(meaning, frame)
+
+
+def _check_factors(meaning: GroupMeaning, frame: pd.DataFrame) -> None:
+    """Refuse factors that would lose their only level, and dates."""
+    terms = [*meaning.terms, *(term for block in meaning.random for term in block.terms)]
+    for factor in {factor.key: factor for term in terms for factor in term}.values():
+        for _, name in factor.names:
+            if frame[name].dtype.kind in "mM":
+                raise DataError(
+                    f"{name} holds dates or times; make numbers of them first, such as "
+                    f"(table[{name!r}] - table[{name!r}].min()).dt.days"
+                )
+        if factor.kind == "categorical" and len(factor.levels) < 2:
+            raise DesignError(
+                f"{factor.text} has one level, {', '.join(factor.levels)}: the maps do not differ "
+                f"in it; leave it out"
+            )
 
 
 def covariates(maps: Maps) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,13 +107,22 @@ def read_confounds(
     return frame, path
 
 
+def _from_other(source: Any) -> pd.DataFrame:
+    """Return another library's data frame as pandas'."""
+    try:
+        found = source.to_pandas()
+    except ImportError:  # polars' way goes through pyarrow
+        found = {str(name): source[name].to_list() for name in source.columns}
+    return pd.DataFrame(found)
+
+
 def read_table(source: object, role: str) -> tuple[pd.DataFrame, Path | None]:
     """Read a ``.tsv`` or ``.csv`` file, or copy a data frame.
 
     Parameters
     ----------
     source : path or DataFrame
-        The table.
+        The table; of another library where it turns into pandas', as polars' does.
     role : str
         What it is called in messages.
 
@@ -129,6 +139,8 @@ def read_table(source: object, role: str) -> tuple[pd.DataFrame, Path | None]:
         If it is neither, is missing or empty, is separated otherwise than its name says, has
         rows longer than its first, or column names that are empty or repeat.
     """
+    if not isinstance(source, pd.DataFrame) and hasattr(source, "to_pandas"):
+        source = _from_other(source)
     if isinstance(source, pd.DataFrame):
         frame = source.rename(columns=str).reset_index(drop=True)
         _check_names([str(name) for name in frame.columns], role)
@@ -136,7 +148,9 @@ def read_table(source: object, role: str) -> tuple[pd.DataFrame, Path | None]:
     if not isinstance(source, (str, os.PathLike)):
         package = type(source).__module__.partition(".")[0]
         kind = f"{package}.{type(source).__name__}".removeprefix("builtins.")
-        raise DataError(f"{role} must be a path (.tsv, .csv) or a pandas DataFrame, got {kind}")
+        raise DataError(
+            f"{role} must be a path (.tsv, .csv) or a DataFrame of pandas or polars, got {kind}"
+        )
     path = Path(source).expanduser()
     return _read_file(path, role), path
 

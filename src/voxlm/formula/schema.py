@@ -238,7 +238,9 @@ def order(column: pd.Series[Any]) -> list[str]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         values = list(column.cat.categories)
     else:
-        values = list(pd.unique(column.dropna()))
+        values = column.dropna().tolist()
+        if all(isinstance(value, Hashable) for value in values):
+            values = list(dict.fromkeys(values))
         numeric = all(isinstance(v, int | float | np.number) for v in values)
         values = sorted(values, key=None if numeric else str)
     found = (label(value) for value in values)
