@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+# Each of pytest-xdist's workers gets its share of the cores: threads of matrix products that wait
+# for each other take ten times as long. Read when numpy is first imported, which is after this.
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _workers > 1:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -78,14 +78,15 @@ def dense(model, theta, y, reml):
         Z = np.einsum("nm,nq->nmq", indicator, term.matrix @ root).reshape(N, -1)
         H += Z @ Z.T
         ZL.append((Z, root))
-    HX = np.linalg.solve(H, X)
+    solved = np.linalg.solve(H, np.c_[X, y])
+    HX = solved[:, :-1]
     beta = np.linalg.solve(X.T @ HX, HX.T @ y)
-    r = y - X @ beta
+    r, Hr = y - X @ beta, solved[:, -1] - HX @ beta
     count = N - X.shape[1] if reml else N
-    scale = r @ np.linalg.solve(H, r) / count
+    scale = r @ Hr / count
     value = count * (1 + np.log(2 * np.pi * scale)) + np.linalg.slogdet(H)[1]
     value += reml * np.linalg.slogdet(X.T @ HX)[1]
-    modes = [(Z.T @ np.linalg.solve(H, r)).reshape(-1, len(root)) @ root.T for Z, root in ZL]
+    modes = [(Z.T @ Hr).reshape(-1, len(root)) @ root.T for Z, root in ZL]
     return value, beta, scale * np.linalg.inv(X.T @ HX), modes
 
 
