@@ -169,7 +169,8 @@ def _volumes(name: str, verdict: Verdict, image: Any, background: Any) -> Iterat
     space, least = verdict.contrast.space, weakest(verdict)
     shown = space.volume(verdict.values("z")) if verdict.n_significant else None
     if shown is not None and np.any(shown.dataobj):
-        said = f"z of {name} in its {verdict.n_significant:,} significant {space.counted}"
+        where = "" if space.grid else " below the cortex"
+        said = f"z of {name} in its {np.count_nonzero(shown.dataobj):,} significant voxels{where}"
         drawn = report.plot_stat_map(shown, background, threshold=least)
         yield report.picture(drawn, f"{said}, in axial slices", wide=True)
         drawn = report.plot_ortho(shown, background, threshold=least)
