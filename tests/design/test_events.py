@@ -104,3 +104,12 @@ def test_no_events_where_the_formula_needs_them():
     meaning = resolve(parse("y ~ a"), Schema.of(frame()))
     with pytest.raises(DataError, match="a needs events"):
         build(meaning, None, None, Clock(30, 2.0))
+
+
+@pytest.mark.parametrize("term", ["trial_type", "rt", "trial_type:rt", "trials(trial_type)"])
+def test_a_table_without_rows_makes_no_columns(term):
+    """A model without its task would look fitted."""
+    empty = frame().assign(rt=1.0).iloc[:0]
+    meaning = resolve(parse(f"y ~ {term}"), Schema.of(empty))
+    with pytest.raises(DataError, match="the table of them has no rows"):
+        build(meaning, empty, None, Clock(30, 2.0))

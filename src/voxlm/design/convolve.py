@@ -91,6 +91,10 @@ def task_block(resolved: Resolved, own: RunEvents | None, clock: Clock) -> Block
         return Block(np.empty((clock.n_scans, 0)), ())
     if own is None:
         raise DataError(f"{resolved.events[0].text} needs events, and this run has none")
+    if own.pooled.empty:
+        raise DataError(
+            f"{resolved.events[0].text} needs events, and the table of them has no rows"
+        )
     events = own.table
     keep, notes = in_run(events, clock)
     coded = code([term.factors for term in resolved.events], text=resolved.formula.text)

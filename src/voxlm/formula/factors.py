@@ -141,7 +141,8 @@ def encode(factor: Factor, frame: pd.DataFrame, text: str, memory: Memory) -> Fl
         return np.array([[float(word == factor.condition)] for word in column]).reshape(-1, 1)
     values = evaluate(factor.node, Table(frame, dict(factor.names), text, memory))
     # A logarithm of zero has no value either; both are judged where they matter.
-    return np.where(np.isfinite(values), values, np.nan).reshape(len(frame), -1)
+    found = np.where(np.isfinite(values), values, np.nan)
+    return found[:, None] if found.ndim == 1 else found
 
 
 def is_trials(factor: Factor) -> bool:
