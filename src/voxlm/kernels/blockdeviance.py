@@ -7,8 +7,13 @@ the matrix F whose factor gives both log determinants, the step from least squar
 covariance. Where groups are of few kinds, what they say of the data is added up by kind before any
 θ is tried.
 
-Only this is compiled: steps and searches over θ are plain numpy on whole blocks of lanes, so that a
-first fit waits for one function.
+Where the time goes, and why there is little of it: one compiled call evaluates a block of lanes at
+all the points that a step or a test asks for, so numpy's own cost is paid once a step, and threads
+run without the interpreter's lock; products with what the design knows are made in pieces of five
+by four that stay in registers, straight from the M of eight kinds at a time while these are in the
+first-level cache; columns that meet no other before them (nested factors) are scaled and factored
+in one pass. Steps and searches over θ are plain numpy on whole blocks, so that a first fit waits
+for few functions.
 
 Axes: B blocks of lanes, m groups, K kinds, q coefficients, S = T + P columns of W, E entries of F,
 D parameters, W lanes.
@@ -23,14 +28,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.lanefactor import cholesky, envelope_cholesky, envelope_forward
-from voxlm.kernels.lanes import FAST, LANES
+from voxlm.kernels.blockgroups import (
+    contract,
+    many_coefficients,
+    one_coefficient,
+    spread_roots,
+    two_coefficients,
+    weigh,
+)
+from voxlm.kernels.lanefactor import envelope_cholesky, envelope_forward
+from voxlm.kernels.lanes import FAST, LANES, WIDE, add_products
 from voxlm.kernels.randomblocks import RandomBlocks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-TOGETHER = 8  # determinants multiplied before a logarithm is taken
+TOGETHER = 8  # a multiple of four; determinants multiplied before a logarithm is taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,19 +73,18 @@ class LaneSums:
     reml: bool
 
     def parts(self, theta: Floats, chosen: Ints | None = None) -> Floats:
-        """Return Q, log|H| and log|X'H⁻¹X| less log|X'X| at θ ``(D, B, W)``, ``(3, B, W)``.
+        """Return Q, log|H| and log|X'H⁻¹X| less log|X'X| at θ ``(D, …, B, W)``, ``(3, …, B, W)``.
 
         Blocks that are not chosen are not written.
         """
-        B = self.rss.shape[0]
-        out = np.ones((B, 3, LANES))
+        B, lanes = self.rss.shape[0], point_lanes(theta)
+        out = np.ones((B, lanes.shape[1], 3, LANES))
         some = np.arange(B) if chosen is None else chosen
-        lanes = np.ascontiguousarray(theta.transpose(1, 0, 2))
         evaluate(self.design, self.inner, self.outer, self.rss, lanes, some, self.space, out)
-        return out.transpose(1, 0, 2)
+        return out.transpose(2, 1, 0, 3).reshape(3, *theta.shape[1:])
 
     def deviance(self, theta: Floats, chosen: Ints | None = None) -> Floats:
-        """Return the deviance at θ ``(D, B, W)``, up to a constant, shape ``(B, W)``."""
+        """Return the deviance at θ ``(D, …, B, W)``, up to a constant, shape ``(…, B, W)``."""
         return self.total(self.parts(theta, chosen))
 
     def total(self, parts: Floats) -> Floats:
@@ -82,35 +94,36 @@ class LaneSums:
 
 
 def lane_sums(
-    blocks: RandomBlocks,
-    data: tuple[Floats, Floats, Floats],
-    N: float,
-    reml: bool,
-    kept: bool = False,
+    blocks: RandomBlocks, data: tuple[Floats, Floats, Floats], N: float, reml: bool
 ) -> LaneSums:
-    """Lay out inner, outer and rss, voxels last; ``kept`` keeps F's factor of every block."""
+    """Lay out inner, outer and rss, voxels last."""
     inner, outer, rss = (to_lanes(part) for part in data)
-    B, S, q = rss.shape[0], blocks.first.size, blocks.places.shape[0]
-    deep = B if kept else 1
-    space = (
+    return LaneSums(blocks.design, inner, outer, rss[:, 0], work_space(blocks), N, reml)
+
+
+def work_space(blocks: RandomBlocks) -> tuple[Floats, ...]:
+    """Return what one evaluation works in: the last three are -M, F's factor and ``L⁻¹ f``."""
+    S, q = blocks.first.size, blocks.places.shape[0]
+    meets, pull = blocks.design[3], blocks.design[7]
+    return (
         np.zeros((3, q, q, LANES)),
         np.zeros((6, LANES)),
-        np.zeros((blocks.members.size * (q * (q + 1) // 2), LANES)),
-        np.zeros((blocks.meets.shape[1], LANES)),
-        np.zeros((blocks.rows.size, LANES)),
-        np.zeros((deep, S, S, LANES)),
-        np.zeros((deep, S, LANES)),
+        np.zeros((meets.shape[1], LANES)),
+        np.zeros((pull.shape[0], LANES)),
+        np.zeros((pull.shape[1], LANES)),
+        np.zeros((S, S, LANES)),
+        np.zeros((meets.shape[0], LANES)),
     )
-    return LaneSums(blocks.design, inner, outer, rss[:, 0], space, N, reml)
 
 
 def to_lanes(values: Floats) -> Floats:
     """Return ``(rows, V)`` as ``(B, rows, W)``; spare lanes repeat the first voxel."""
     rows, V = values.shape
     B = -(-V // LANES)
-    out = np.empty((rows, B * LANES))
-    out[:, :V], out[:, V:] = values, values[:, :1]
-    return np.ascontiguousarray(out.reshape(rows, B, LANES).transpose(1, 0, 2))
+    if V % LANES:
+        spare = np.broadcast_to(values[:, :1], (rows, B * LANES - V))
+        values = np.concatenate([values, spare], axis=1)
+    return np.ascontiguousarray(values.reshape(rows, B, LANES).transpose(1, 0, 2))
 
 
 def from_lanes(lanes: Floats, V: int) -> Floats:
@@ -118,221 +131,135 @@ def from_lanes(lanes: Floats, V: int) -> Floats:
     return lanes.reshape(lanes.shape[0], -1)[:, :V]
 
 
+def point_lanes(theta: Floats) -> Floats:
+    """Return θ ``(D, …, B, W)`` as evaluations read it, ``(B, G, D, W)``."""
+    points = theta.reshape(theta.shape[0], -1, *theta.shape[-2:])
+    return np.ascontiguousarray(points.transpose(2, 1, 0, 3))
+
+
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def evaluate(design, inner, outer, rss, theta, chosen, space, out):  # type: ignore[no-untyped-def]
-    """Write Q, log|H| and log|X'H⁻¹X| less log|X'X|; leaves F's factor and ``L⁻¹ f`` in space."""
-    kinds, kind_of, members, meets, rows, columns, base, pull, first, places, links = design
-    root, line, stack, y, entries, factors, steps = space
-    S, T, q = first.size, links.shape[0], kinds.shape[1]
+    """Write Q, log|H| and log|X'H⁻¹X| less log|X'X| of the chosen blocks at all their points."""
     for n in range(chosen.size):
         b = chosen[n]
-        F, f, at = factors[b % factors.shape[0]], steps[b % factors.shape[0]], theta[b]
-        q_out, random, fixed = out[b, 0], out[b, 1], out[b, 2]
-        for w in range(LANES):
-            random[w] = 0.0
-            fixed[w] = 0.0
-            q_out[w] = rss[b, w]
-        if q == 1:
-            _one(kinds, members, at[places[0, 0]], line, stack, random)
-        elif q == 2:
-            _two(kinds, members, places, at, line, stack, random)
-        else:
-            _many(kinds, members, places, at, root, stack, random)
-        if kind_of.size:
-            _weigh(kind_of, q, stack, inner[b], y, q_out)
-            np.dot(meets, y, f)
-        else:
-            _contract(stack, inner[b], f, q_out)
-        np.dot(pull, stack, entries)
-        for i in range(S):
-            for w in range(LANES):
-                f[i, w] = (outer[b, i, w] if i < T else 0.0) - f[i, w]
-        _assemble(rows, columns, base, first, entries, F)
-        _mix(links, at, first, F, f)
-        envelope_cholesky(F, first)
-        envelope_forward(F, first, f)
-        for i in range(S):
-            for w in range(LANES):
-                q_out[w] -= f[i, w] * f[i, w]
-        _log_diagonal(F, T, line, random, fixed)
+        for g in range(theta.shape[1]):
+            evaluate_block(design, inner[b], outer[b], rss[b], theta[b, g], space, out[b, g])
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _assemble(rows, columns, base, first, entries, F):  # type: ignore[no-untyped-def]
+def evaluate_block(design, inner, outer, rss, theta, space, out):  # type: ignore[no-untyped-def]
+    """Evaluate one block at one point; leaves -M, F's factor and ``L⁻¹ f`` in space."""
+    kinds, kind_of, members, meets, rows, columns, base, pull, first, places, links, gaps, lone = (
+        design
+    )
+    root, line, y, entries, stack, F, f = space
+    S, T, q, K = first.size, links.shape[0], kinds.shape[1], kinds.shape[0]
+    half = q * (q + 1) // 2
+    q_out, random, fixed = out[0], out[1], out[2]
+    few = stack.shape[0] == WIDE
+    _start(rss, outer, base, few, out, f, entries)
+    spread_roots(places, theta, line)
+    for k in range(0, K, TOGETHER):
+        stop = min(k + TOGETHER, K)
+        if q == 1:
+            one_coefficient(kinds, members, line, stack, random, k, stop)
+        elif q == 2:
+            two_coefficients(kinds, members, line, stack, random, k, stop)
+        else:
+            many_coefficients(kinds, members, places, theta, root, stack, random, k, stop)
+        if not few:
+            add_products(pull, stack, entries, rows.size, k * half, stop * half)
+    if kind_of.size:
+        weigh(kind_of, q, stack, inner, y, q_out)
+        add_products(meets, y, f, S, 0, meets.shape[1])
+    else:
+        contract(stack, inner, half * K, S, f, q_out)
+    if few:
+        _assemble_few(rows, columns, base, pull, stack, gaps, F)
+    else:
+        _assemble(rows, columns, entries, gaps, F)
+    _lead(links, theta, first, lone, F, f)
+    _mix(links, theta, first, lone, F, f)
+    envelope_cholesky(F, first, lone)
+    envelope_forward(F, first, f, lone)
+    for i in range(S):
+        for w in range(LANES):
+            q_out[w] -= f[i, w] * f[i, w]
+    _log_diagonal(F, T, line, random, fixed)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _start(rss, outer, base, few, out, f, entries):  # type: ignore[no-untyped-def]
+    """Write r'r, ``W'r``, and ``W'W``'s entries unless they come later: at a θ of zero."""
+    for w in range(LANES):
+        out[0, w] = rss[w]
+        out[1, w] = 0.0
+        out[2, w] = 0.0
+    for e in range(0 if few else base.size):
+        into, c = entries[e], base[e]
+        for w in range(LANES):
+            into[w] = c
+    T = outer.shape[0]
+    for i in range(f.shape[0]):
+        for w in range(LANES):
+            f[i, w] = outer[i, w] if i < T else 0.0
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _assemble(rows, columns, entries, gaps, F):  # type: ignore[no-untyped-def]
     """Write the lower triangle of ``W'H_g⁻¹W``."""
-    for i in range(first.size):
-        for j in range(first[i], i):
-            for w in range(LANES):
-                F[i, j, w] = 0.0
+    for e in range(gaps.shape[1]):
+        into = F[gaps[0, e], gaps[1, e]]
+        for w in range(LANES):
+            into[w] = 0.0
+    for e in range(rows.size):
+        into, entry = F[rows[e], columns[e]], entries[e]
+        for w in range(LANES):
+            into[w] = entry[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _assemble_few(rows, columns, base, pull, stack, gaps, F):  # type: ignore[no-untyped-def]
+    """Write the lower triangle of ``W'H_g⁻¹W`` at once where four weights make it."""
+    for e in range(gaps.shape[1]):
+        into = F[gaps[0, e], gaps[1, e]]
+        for w in range(LANES):
+            into[w] = 0.0
     for e in range(rows.size):
         into, c = F[rows[e], columns[e]], base[e]
+        a0, a1, a2, a3 = pull[e, 0], pull[e, 1], pull[e, 2], pull[e, 3]
         for w in range(LANES):
-            into[w] = c - entries[e, w]
+            into[w] = (c + a0 * stack[0, w] + a1 * stack[1, w]) + (
+                a2 * stack[2, w] + a3 * stack[3, w]
+            )
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _contract(stack, sums, f, q_out):  # type: ignore[no-untyped-def]
-    """Write ``Σ_i meets M c`` and take ``c'M c`` off Q, from what is added up by kind."""
-    S, at = f.shape[0], 0
-    for s in range(S):
+def _lead(links, theta, first, lone, F, f):  # type: ignore[no-untyped-def]
+    """Multiply by Λ and factor the first columns, where these do not meet one another."""
+    for t in range(lone):
+        own, d = theta[links[t, 0]], F[t, t]
         for w in range(LANES):
-            f[s, w] = 0.0
-    for h in range(stack.shape[0]):
-        weight = stack[h]
-        for w in range(LANES):
-            q_out[w] -= weight[w] * sums[at, w]
-        for s in range(S):
-            for w in range(LANES):
-                f[s, w] += weight[w] * sums[at + 1 + s, w]
-        at += S + 1
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _take_logs(det, held, times, last, into):  # type: ignore[no-untyped-def]
-    """Multiply a determinant in, and take the logarithm now and then."""
-    if times != 1.0:
-        for w in range(LANES):
-            into[w] += times * np.log(det[w])
-    else:
-        for w in range(LANES):
-            held[w] *= det[w]
-    if last:
-        for w in range(LANES):
-            into[w] += np.log(held[w])
-            held[w] = 1.0
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _one(kinds, members, theta, line, stack, random):  # type: ignore[no-untyped-def]
-    """Write M and add log determinants, one coefficient a group."""
-    det, held, K = line[0], line[1], kinds.shape[0]
-    for w in range(LANES):
-        held[w] = 1.0
-    for k in range(K):
-        a = kinds[k, 0, 0]
-        for w in range(LANES):
-            d = theta[w] * theta[w]
-            det[w] = 1.0 + d * a
-            stack[k, w] = d / det[w]
-        _take_logs(det, held, members[k], k % TOGETHER == TOGETHER - 1 or k == K - 1, random)
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _two(kinds, members, places, theta, line, stack, random):  # type: ignore[no-untyped-def]
-    """Write M and add log determinants, two coefficients a group: no matrix is factored.
-
-    Rows of one slice share a pointer: with more of them the compiler gives up vectors.
-    """
-    det, held, K = line[0], line[1], kinds.shape[0]
-    both = places[1, 0] >= 0
-    first, second, slope = theta[places[0, 0]], theta[places[1, 0]], theta[places[1, 1]]
-    for w in range(LANES):
-        held[w] = 1.0
-    for k in range(K):
-        a0, a1, a2 = kinds[k, 0, 0], kinds[k, 1, 0], kinds[k, 1, 1]
-        aa, M = a0 * a2 - a1 * a1, stack[3 * k : 3 * k + 3]
-        for w in range(LANES):
-            l0, l1, l2 = first[w], second[w] if both else 0.0, slope[w]
-            d0, d1, d2 = l0 * l0, l0 * l1, l1 * l1 + l2 * l2
-            dd = d0 * l2 * l2
-            det[w] = 1.0 + (d0 * a0 + 2.0 * d1 * a1 + d2 * a2) + dd * aa
-            inverse = 1.0 / det[w]
-            M[0, w] = (d0 + dd * a2) * inverse
-            M[1, w] = (d1 - dd * a1) * inverse
-            M[2, w] = (d2 + dd * a0) * inverse
-        _take_logs(det, held, members[k], k % TOGETHER == TOGETHER - 1 or k == K - 1, random)
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _many(kinds, members, places, theta, space, stack, random):  # type: ignore[no-untyped-def]
-    """Write M and add log determinants by factoring ``I + Λ' A Λ`` of every kind."""
-    q = kinds.shape[1]
-    half = q * (q + 1) // 2
-    root, small, E = space[0], space[1], space[2]
-    for a in range(q):
-        for b in range(q):
-            for w in range(LANES):
-                root[a, b, w] = theta[places[a, b], w] if places[a, b] >= 0 else 0.0
-    for k in range(kinds.shape[0]):
-        A = kinds[k]
-        for a in range(q):
-            for b in range(a + 1):
+            d[w] = 1.0 / np.sqrt(1.0 + own[w] * own[w] * d[w])
+        for i in range(t + 1, first.size):
+            if first[i] <= t:
+                entry = F[i, t]
                 for w in range(LANES):
-                    small[a, b, w] = 1.0 if a == b else 0.0
-                for c in range(a, q):
-                    for d in range(b, q):
-                        for w in range(LANES):
-                            small[a, b, w] += root[c, a, w] * A[c, d] * root[d, b, w]
-        cholesky(small)
-        for a in range(q):
-            for w in range(LANES):
-                random[w] -= 2.0 * members[k] * np.log(small[a, a, w])
-        _solve_root(root, small, E)
-        at = k * half
-        for a in range(q):
-            for b in range(a + 1):
-                for w in range(LANES):
-                    stack[at, w] = 0.0
-                for c in range(q):
-                    for w in range(LANES):
-                        stack[at, w] += E[c, a, w] * E[c, b, w]
-                at += 1
+                    entry[w] *= own[w] * d[w]
+        for w in range(LANES):
+            f[t, w] *= own[w] * d[w]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _solve_root(root, small, E):  # type: ignore[no-untyped-def]
-    """Write ``L⁻¹ Λ'``."""
-    q = root.shape[0]
-    for i in range(q):
-        for a in range(q):
-            for w in range(LANES):
-                E[a, i, w] = root[i, a, w]
-            for b in range(a):
-                for w in range(LANES):
-                    E[a, i, w] -= small[a, b, w] * E[b, i, w]
-            for w in range(LANES):
-                E[a, i, w] *= small[a, a, w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _weigh(kind_of, q, stack, inner, y, q_out):  # type: ignore[no-untyped-def]
-    """Write ``y = M c`` and take ``c'M c`` off Q."""
-    half = q * (q + 1) // 2
-    for i in range(kind_of.size):
-        at, first = kind_of[i] * half, i * q
-        if q == 2:
-            z, c, s = y[first : first + 2], inner[first : first + 2], stack[at : at + 3]
-            for w in range(LANES):
-                c0, c1 = c[0, w], c[1, w]
-                z0 = s[0, w] * c0 + s[1, w] * c1
-                z1 = s[1, w] * c0 + s[2, w] * c1
-                z[0, w] = z0
-                z[1, w] = z1
-                q_out[w] -= z0 * c0 + z1 * c1
-            continue
-        for a in range(q):
-            ya, ca = y[first + a], inner[first + a]
-            for w in range(LANES):
-                ya[w] = 0.0
-            for b in range(q):
-                high, low = max(a, b), min(a, b)
-                s, cb = stack[at + high * (high + 1) // 2 + low], inner[first + b]
-                for w in range(LANES):
-                    ya[w] += s[w] * cb[w]
-            for w in range(LANES):
-                q_out[w] -= ya[w] * ca[w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _mix(links, theta, first, F, f):  # type: ignore[no-untyped-def]
+def _mix(links, theta, first, lone, F, f):  # type: ignore[no-untyped-def]
     """Multiply the other terms' rows and columns by their Λ; add the identity to their part."""
     T, S, width = links.shape[0], first.size, links.shape[1]
     if width > 1:
-        for t in range(T):
+        for t in range(lone, T):
             for j in range(first[t], t):
                 for w in range(LANES):
                     F[j, t, w] = F[t, j, w]
-    for t in range(T):
+    for t in range(lone, T):
         own = theta[links[t, 0]]
         for i in range(t, S):
             if first[i] > t:
@@ -345,7 +272,7 @@ def _mix(links, theta, first, F, f):  # type: ignore[no-untyped-def]
                     more, add = theta[links[t, o]], F[i, t + o]
                     for w in range(LANES):
                         entry[w] += more[w] * add[w]
-    for t in range(T):
+    for t in range(lone, T):
         own = theta[links[t, 0]]
         for w in range(LANES):
             f[t, w] *= own[w]

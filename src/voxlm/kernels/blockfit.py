@@ -5,7 +5,8 @@ zero is a smooth minimum, not a wall. A grid that all voxels share finds the val
 central differences of the evaluations themselves; steps go along the eigenvectors of the Hessian
 with curvatures made positive, and are cut until the deviance falls. A θ that can be zero without
 the deviance rising is zero. What certifies a voxel is measured at the end: the most that any
-further step could gain, and the least curvature; voxels that fail start again from other places.
+further step could gain, and the least curvature; the derivatives that say so also give one last
+step, so the search may end early. Voxels that fail start again from other places.
 
 Axes: D parameters, V voxels.
 """
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.kernels.blockdeviance import LaneSums, from_lanes, lane_sums, to_lanes
-from voxlm.kernels.blockforms import block_width, solve_steps
+from voxlm.kernels.blockforms import block_width, inspect
 from voxlm.kernels.blockgrid import Anchors, anchors, lowest
 from voxlm.kernels.blocksteps import (
     LARGEST,
@@ -30,6 +31,7 @@ from voxlm.kernels.blocksteps import (
     sphere_theta,
     to_sphere,
 )
+from voxlm.kernels.lanes import LANES
 from voxlm.kernels.randomblocks import BlockSums, RandomBlocks
 from voxlm.kernels.threads import over_blocks
 
@@ -38,7 +40,10 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 STEPS = (14, 14, 28, 28)  # in one kind of coordinates, before the other is tried
+FEWER = 0.75  # of the blocks of lanes: then they are laid out again
 TINY = 3e-3  # a θ this small is tried at zero
+NOTHING = 3e-9  # what the deviance may rise by there
+LITTLE = 1e-2  # a step this small is taken with the certificate
 GAIN = 1e-8  # of the deviance, that a certified voxel may still have to gain
 BENT = -1e-4  # relative curvature below which a stationary point is no minimum
 RESTARTS = 6  # times that a voxel without a certificate starts again
@@ -189,71 +194,98 @@ def _solve(
     here = slice(int(at[0]), int(at[-1]) + 1)
     inner, outer, rss = (a[..., here] for a in (sums.inner, sums.outer, sums.rss))
     data = (blocks.by_kind(inner), outer, rss[None])
-    theta = start.copy() if start.size else known.theta.T[:, lowest(blocks, known, *data)]
+    lanes = lane_sums(blocks, data, N, reml)
+    theta = start.copy() if start.size else known.theta.T[:, lowest(blocks, known, lanes, data)]
     settled = np.zeros(at.size, dtype=np.bool_)
     kinds = [blocks.sphere, blocks.sphere[:0]]
     for sphere, steps in zip(2 * (kinds[::-1] if start.size else kinds), STEPS, strict=True):
         x = to_sphere(sphere, theta)
-        _minimise(blocks, data, N, reml, sphere, steps, x, settled)
+        _minimise(blocks, data, lanes, sphere, steps, x, settled)
         theta = sphere_theta(sphere, x)
         if settled.all():
             break
-    _finish(blocks, lane_sums(blocks, data, N, reml, kept=True), theta, here, out)
+    _finish(blocks, lanes, theta, here, out)
 
 
 def _minimise(
     blocks: RandomBlocks,
     data: tuple[Floats, Floats, Floats],
-    N: float,
-    reml: bool,
+    lanes: LaneSums,
     sphere: Ints,
     steps: int,
     x: Floats,
     settled: Flags,
 ) -> None:
-    """Take Newton's steps: voxels that still move share lanes, step after step."""
-    reach, values = np.full(settled.size, LARGEST), np.empty(settled.size)
+    """Take Newton's steps; voxels that still move share lanes again when others have left many."""
+    among, value, reach = np.arange(settled.size), np.empty(0), np.empty(0)
     for step in range(steps):
-        active = np.flatnonzero(~settled)
-        n = active.size
-        if n == 0:
+        left = np.flatnonzero(~settled)
+        if left.size == 0:
             break
-        inner, outer, rss = (part[:, active] for part in data)
-        lanes = lane_sums(blocks, (inner, outer, rss), N, reml)
-        place = to_lanes(x[:, active]).transpose(1, 0, 2)
-        radius, value = (to_lanes(a[None, active])[:, 0] for a in (reach, values))
-        if step == 0:
-            value = deviance(lanes, sphere, place)
-        place, value, radius, done = descend(lanes, sphere, place, value, radius, step)
-        x[:, active] = from_lanes(place, n)
-        reach[active], values[active] = radius.ravel()[:n], value.ravel()[:n]
-        settled[active] = done.ravel()[:n]
+        if step == 0 or -(-left.size // LANES) <= FEWER * value.shape[0]:
+            if left.size < among.size:
+                inner, outer, rss = data
+                some = (inner[:, left], outer[:, left], rss[:, left])
+                lanes = lane_sums(blocks, some, lanes.N, lanes.reml)
+            kept = np.searchsorted(among, left)
+            among = left
+            place = to_lanes(x[:, among]).transpose(1, 0, 2)
+            if step == 0:
+                value = deviance(lanes, sphere, place)
+                reach = np.full(value.shape, LARGEST)
+            else:
+                value, reach = (to_lanes(a.ravel()[None, kept])[:, 0] for a in (value, reach))
+        moving = np.zeros(value.size, dtype=np.bool_)
+        moving[: among.size] = ~settled[among]
+        place, value, reach, done = descend(
+            lanes, sphere, place, value, reach, moving.reshape(value.shape)
+        )
+        x[:, among] = from_lanes(place, among.size)
+        settled[among] |= done.ravel()[: among.size]
 
 
 def _finish(blocks: RandomBlocks, lanes: LaneSums, theta: Floats, at: slice, out: BlockFit) -> None:
-    """Set to zero what can be; write the last evaluation and the certificates."""
+    """Set to zero what can be, write the certificates, and take the step they are made of."""
     V, none = theta.shape[1], blocks.sphere[:0]
     place = to_lanes(theta).transpose(1, 0, 2)
     value = lanes.deviance(place)
     for k in blocks.diagonal:
         little = np.abs(place[k]) < TINY
-        if not little.any():
+        some = np.flatnonzero(little.any(axis=1))
+        if some.size == 0:
             continue
         trial = place.copy()
         trial[k][little] = 0.0
-        other = lanes.deviance(trial)
-        taken = little & (other <= value + LEVEL)
+        other = lanes.deviance(trial, some)
+        taken = little & (other <= value + NOTHING)
         value = np.where(taken, np.minimum(value, other), value)
         place[k][taken] = 0.0
-    parts = lanes.parts(place)
-    value = lanes.total(parts)
-    solution = solve_steps(lanes)
-    finite = np.isfinite(value).ravel()[:V]
-    out.theta[:, at] = np.where(finite, from_lanes(place, V), np.nan)
-    out.solution[:, at] = np.where(finite, from_lanes(solution, V), np.nan)
-    quadratic, out.random_det[at], out.fixed_det[at] = from_lanes(parts, V)
-    out.quadratic[at] = np.where(finite, quadratic, np.nan)
     g, H = differences(lanes, none, place, value, exact=True)
     steps = directions(g, H, np.ones(value.shape), exact=True)
-    for name, found in (("gain", steps.gain), ("curvature", steps.bent)):
-        getattr(out, name)[at] = np.where(finite, found.ravel()[:V], np.nan)
+    moved = place + _polish(blocks, place, g, H)
+    found, solution, _ = inspect(lanes, moved, blocks.X[:0], 0)
+    higher = ~(lanes.total(found) <= value + LEVEL) & np.isfinite(value)
+    if higher.any():
+        moved = np.where(higher, place, moved)
+        found, solution, _ = inspect(lanes, moved, blocks.X[:0], 0)
+    finite = np.isfinite(lanes.total(found)).ravel()[:V]
+    out.theta[:, at] = np.where(finite, from_lanes(moved, V), np.nan)
+    out.solution[:, at] = np.where(finite, from_lanes(solution, V), np.nan)
+    quadratic, out.random_det[at], out.fixed_det[at] = from_lanes(found, V)
+    out.quadratic[at] = np.where(finite, quadratic, np.nan)
+    for name, certificate in (("gain", steps.gain), ("curvature", steps.bent)):
+        getattr(out, name)[at] = np.where(finite, certificate.ravel()[:V], np.nan)
+
+
+def _polish(blocks: RandomBlocks, place: Floats, g: Floats, H: Floats) -> Floats:
+    """Return the last step, a small one, of what is not zero."""
+    g, H = g.copy(), H.copy()
+    for k in blocks.diagonal:
+        zero = place[k] == 0.0
+        g[k][zero] = 0.0
+        H[k][:, zero] = 0.0
+        H[:, k][:, zero] = 0.0
+        H[k, k][zero] = 1.0
+    steps = directions(g, H, np.ones(place.shape[1:]))
+    with np.errstate(invalid="ignore"):
+        return np.where((steps.free < LITTLE) & (steps.bent > BENT), steps.move, 0.0)

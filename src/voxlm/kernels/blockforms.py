@@ -1,18 +1,26 @@
 """Deviance, coefficients and their covariance of several random terms at any θ.
 
-Axes: D parameters, P columns, T coefficients of the other terms, Q contrast rows, V voxels, W
-lanes.
+Axes: D parameters, P columns, T coefficients of the other terms, Q contrast rows, G points, V
+voxels, B blocks of lanes, W lanes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.blockdeviance import LaneSums, from_lanes, lane_sums, to_lanes
+from voxlm.kernels.blockdeviance import (
+    LaneSums,
+    evaluate_block,
+    from_lanes,
+    lane_sums,
+    point_lanes,
+    to_lanes,
+)
 from voxlm.kernels.lanes import FAST, LANES
 from voxlm.kernels.randomblocks import BlockSums, RandomBlocks
 from voxlm.kernels.threads import over_blocks
@@ -20,7 +28,7 @@ from voxlm.kernels.threads import over_blocks
 Floats = NDArray[np.float64]
 
 WIDEST = 16  # blocks of lanes at a time
-MEMORY = 32_000_000  # bytes of factors at a time
+MEMORY = 32_000_000  # bytes of statistics at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,9 +39,8 @@ class BlockForms:
     ----------
     form : ndarray, shape (Q, Q, V), or (Q, V) where only variances were asked for
         ``C (X'H⁻¹X)⁻¹ C'``.
-    solution : ndarray, shape (T + P, V)
-        Spherical modes of the other terms, and the step from least squares to GLS in the
-        orthonormal basis.
+    effect : ndarray, shape (Q, V)
+        C times the step from least squares to GLS.
     quadratic : ndarray, shape (V,)
         Q, the whitened residual sum of squares.
     random_det, fixed_det : ndarray, shape (V,)
@@ -41,15 +48,15 @@ class BlockForms:
     """
 
     form: Floats
-    solution: Floats
+    effect: Floats
     quadratic: Floats
     random_det: Floats
     fixed_det: Floats
 
 
 def block_forms(
-    blocks: RandomBlocks, sums: BlockSums, C: Floats, theta: Floats, joint: bool = True
-) -> BlockForms:
+    blocks: RandomBlocks, sums: BlockSums, C: Floats, thetas: Sequence[Floats], joint: bool = True
+) -> list[BlockForms]:
     """Evaluate at given θ.
 
     Parameters
@@ -58,87 +65,111 @@ def block_forms(
         The design and the data.
     C : ndarray, shape (Q, P)
         Rows over the columns of X.
-    theta : ndarray, shape (D, V)
-        Where, each voxel at its own.
+    thetas : sequence of ndarray, shape (D, V)
+        Where, each voxel at its own: one or several points, which share what is made of the data.
     joint : bool
         The covariance of the rows, or their variances alone.
 
     Returns
     -------
-    BlockForms
+    list of BlockForms
+        One a point.
     """
-    V, Q = sums.rss.size, C.shape[0]
+    V, Q, T, G = sums.rss.size, C.shape[0], blocks.links.shape[0], len(thetas)
     rows = np.ascontiguousarray(C @ blocks.Rinv)
-    form, parts = np.empty((Q, Q if joint else 1, V)), np.empty((3, V))
-    solution = np.empty((blocks.first.size, V))
+    form, parts = np.empty((G, Q, Q if joint else 1, V)), np.empty((G, 3, V))
+    effect = np.empty((G, Q, V))
 
     def work(start: int, stop: int) -> None:
-        here = slice(start, stop)
+        here, n = slice(start, stop), stop - start
         data = (blocks.by_kind(sums.inner[:, here]), sums.outer[:, here], sums.rss[None, here])
-        lanes = lane_sums(blocks, data, 1.0, True, kept=True)
-        found = lanes.parts(to_lanes(theta[:, here]).transpose(1, 0, 2))
-        parts[:, here] = from_lanes(found, stop - start)
-        out = np.empty((lanes.rss.shape[0], Q * form.shape[1], LANES))
-        _forms(lanes.space[5], blocks.links.shape[0], rows, np.empty((*rows.shape, LANES)), out)
-        some = from_lanes(out.transpose(1, 0, 2), stop - start)
-        form[:, :, here] = some.reshape(*form.shape[:2], -1)
-        solution[:, here] = from_lanes(solve_steps(lanes), stop - start)
+        lanes = lane_sums(blocks, data, 1.0, True)
+        for g, theta in enumerate(thetas):
+            point = to_lanes(theta[:, here]).transpose(1, 0, 2)
+            found, solution, some = inspect(lanes, point, rows, form.shape[2])
+            parts[g][:, here] = from_lanes(found, n)
+            effect[g][:, here] = rows @ from_lanes(solution, n)[T:]
+            form[g][..., here] = from_lanes(some, n).reshape(*form.shape[1:3], n)
 
     over_blocks(V, block_width(blocks), work)
-    return BlockForms(form if joint else form[:, 0], solution, *parts)
+    return [
+        BlockForms(f if joint else f[:, 0], e, *p)
+        for f, e, p in zip(form, effect, parts, strict=True)
+    ]
 
 
 def block_width(blocks: RandomBlocks) -> int:
     """Return how many voxels to work on at a time."""
-    factor = 8 * LANES * blocks.first.size**2
-    return LANES * int(np.clip(MEMORY // factor, 1, WIDEST))
+    S, kinds = blocks.first.size, blocks.pull.shape[1]
+    rows = S + (kinds * (1 + S) if blocks.compact else blocks.meets.shape[1])
+    return LANES * int(np.clip(MEMORY // (8 * LANES * rows), 1, WIDEST))
 
 
-def solve_steps(lanes: LaneSums) -> Floats:
-    """Return ``L⁻ᵀ`` times what the last evaluation left, shape ``(S, B, W)``."""
-    steps = lanes.space[6]
-    _backward(lanes.space[5], lanes.design[8], steps)
-    return steps.transpose(1, 0, 2)
+def inspect(
+    lanes: LaneSums, theta: Floats, rows: Floats, wide: int
+) -> tuple[Floats, Floats, Floats]:
+    """Evaluate at θ ``(D, B, W)``, with what follows from F's factor.
+
+    Returns the three parts ``(3, B, W)``; the modes of the other terms and the step from least
+    squares to GLS ``(S, B, W)``; and, rows by ``wide`` of them (all, or each with itself alone),
+    ``rows (Q'H⁻¹Q)⁻¹ rows'``, ``(Q·wide, B, W)``.
+    """
+    B, S, Q = lanes.rss.shape[0], lanes.space[5].shape[0], rows.shape[0]
+    parts, steps = np.empty((B, 3, LANES)), np.empty((B, S, LANES))
+    out, z = np.empty((B, Q * wide, LANES)), np.empty((*rows.shape, LANES))
+    data = (lanes.inner, lanes.outer, lanes.rss)
+    _inspect(lanes.design, *data, point_lanes(theta), lanes.space, rows, z, parts, steps, out)
+    return parts.transpose(1, 0, 2), steps.transpose(1, 0, 2), out.transpose(1, 0, 2)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _backward(factors, first, steps):  # type: ignore[no-untyped-def]
-    """Overwrite the steps by ``L⁻ᵀ`` times them."""
-    for block in range(factors.shape[0]):
-        A, z = factors[block], steps[block]
-        for i in range(first.size - 1, -1, -1):
-            zi, d = z[i], A[i, i]
+def _inspect(design, inner, outer, rss, theta, space, rows, z, parts, steps, out):  # type: ignore[no-untyped-def]
+    """Write the parts, the solution and the forms of every block at its one point."""
+    first, T, L, f = design[8], design[10].shape[0], space[5], space[6]
+    for b in range(rss.shape[0]):
+        evaluate_block(design, inner[b], outer[b], rss[b], theta[b, 0], space, parts[b])
+        _forms(L, T, rows, z, out[b])
+        _backward(L, first, f)
+        for i in range(first.size):
             for w in range(LANES):
-                zi[w] *= d[w]
-            for j in range(first[i], i):
-                for w in range(LANES):
-                    z[j, w] -= A[i, j, w] * zi[w]
+                steps[b, i, w] = f[i, w]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _forms(factors, T, rows, z, out):  # type: ignore[no-untyped-def]
+def _backward(A, first, z):  # type: ignore[no-untyped-def]
+    """Overwrite z with ``L⁻ᵀ z``."""
+    for i in range(first.size - 1, -1, -1):
+        zi, d = z[i], A[i, i]
+        for w in range(LANES):
+            zi[w] *= d[w]
+        for j in range(first[i], i):
+            zj, c = z[j], A[i, j]
+            for w in range(LANES):
+                zj[w] -= c[w] * zi[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _forms(L, T, rows, z, out):  # type: ignore[no-untyped-def]
     """Write the products of the whitened rows, or of each with itself."""
     Q, P = rows.shape
-    joint = out.shape[1] == Q * Q
-    for block in range(factors.shape[0]):
-        L = factors[block]
-        for a in range(Q):
+    joint = out.shape[0] == Q * Q
+    for a in range(Q):
+        for i in range(P):
+            zi = z[a, i]
+            for w in range(LANES):
+                zi[w] = rows[a, i]
+            for k in range(i):
+                for w in range(LANES):
+                    zi[w] -= L[T + i, T + k, w] * z[a, k, w]
+            for w in range(LANES):
+                zi[w] *= L[T + i, T + i, w]
+        for b in range(0 if joint else a, a + 1):
+            total = out[a * Q + b if joint else a]
+            for w in range(LANES):
+                total[w] = 0.0
             for i in range(P):
-                zi = z[a, i]
                 for w in range(LANES):
-                    zi[w] = rows[a, i]
-                for k in range(i):
-                    for w in range(LANES):
-                        zi[w] -= L[T + i, T + k, w] * z[a, k, w]
+                    total[w] += z[a, i, w] * z[b, i, w]
+            if joint:
                 for w in range(LANES):
-                    zi[w] *= L[T + i, T + i, w]
-            for b in range(0 if joint else a, a + 1):
-                total = out[block, a * Q + b if joint else a]
-                for w in range(LANES):
-                    total[w] = 0.0
-                for i in range(P):
-                    for w in range(LANES):
-                        total[w] += z[a, i, w] * z[b, i, w]
-                if joint:
-                    for w in range(LANES):
-                        out[block, b * Q + a, w] = total[w]
+                    out[b * Q + a, w] = total[w]

@@ -9,12 +9,15 @@ Axes: G points, m groups, K kinds, q coefficients, S = T + P columns, D paramete
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from voxlm.kernels.blockdeviance import LaneSums, evaluate_block, to_lanes, work_space
+from voxlm.kernels.lanes import FAST, LANES
 from voxlm.kernels.randomblocks import RandomBlocks
 
 Floats = NDArray[np.float64]
@@ -29,6 +32,8 @@ LEVELS = {
 MORE = (0.15, 1.0)
 CORRELATIONS = (-0.7, 0.0, 0.7)
 MOST = 256
+TOGETHER = 12  # points whose products with the data are made at once
+MEMORY = 64_000_000  # bytes of what the grid makes of a design
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,18 +44,25 @@ class Anchors:
     ----------
     theta : ndarray, shape (G, D)
         The points.
-    middle : ndarray, shape (G, K, q, q)
-        ``M`` of every kind of group.
+    middle : ndarray, shape (G, K·q(q+1)/2)
+        ``-M`` of every kind of group, lower triangles by rows.
     half : ndarray, shape (G, S, S)
         The inverse of F's factor times Λ' of the other terms.
     factor : ndarray, shape (G,)
         ``exp(c / N)``, c the log determinants.
+    entries : ndarray of int, shape (3, any)
+        For every entry of ``half`` that any point makes other than 0: its row, its column, and
+        whether it is the row's last.
+    whole : ndarray, shape (G·S, m·q), or None
+        ``half meets -M``, unless groups are of few kinds or there is no room for it.
     """
 
     theta: Floats
     middle: Floats
     half: Floats
     factor: Floats
+    entries: NDArray[np.int64]
+    whole: Floats | None
 
 
 def anchors(blocks: RandomBlocks, N: float, reml: bool) -> Anchors:
@@ -70,10 +82,33 @@ def anchors(blocks: RandomBlocks, N: float, reml: bool) -> Anchors:
     Anchors
     """
     theta = grid(blocks)
-    found = [_anchor(blocks, point, reml) for point in theta]
-    middle, half = np.stack([f[0] for f in found]), np.stack([f[1] for f in found])
-    dets = np.array([f[2] for f in found])
-    return Anchors(theta, middle, half, np.exp((dets - dets.mean()) / N))
+    G, S, T = len(theta), blocks.first.size, blocks.links.shape[0]
+    lanes = to_lanes(np.ascontiguousarray(theta.T))
+    middle, L = np.empty((G, blocks.pull.shape[1])), np.empty((G, S, S))
+    parts, space = np.empty((G, 3)), work_space(blocks)
+    none = np.zeros((np.shape(blocks.by_kind(np.zeros((blocks.meets.shape[1], 1))))[0], LANES))
+    for b, point in enumerate(lanes):  # points stand in the lanes of voxels without data
+        out, some = np.empty((3, LANES)), slice(b * LANES, min((b + 1) * LANES, G))
+        n = some.stop - some.start
+        evaluate_block(blocks.design, none, none[:T], none[0], point, space, out)
+        middle[some] = space[4].T[:n, : middle.shape[1]]
+        L[some] = np.moveaxis(space[5], 2, 0)[:n]
+        parts[some] = out.T[:n]
+    L[:, range(S), range(S)] = 1.0 / L[:, range(S), range(S)]
+    mix = np.broadcast_to(np.eye(S), L.shape).copy()
+    for t in range(T):
+        for o in np.flatnonzero(blocks.links[t] >= 0):
+            mix[:, t, t + o] = theta[:, blocks.links[t, o]]
+    half: Floats = np.asarray(np.linalg.solve(np.tril(L), mix), dtype=np.float64)
+    dets = parts[:, 1] + reml * parts[:, 2]
+    rows, columns = np.nonzero((half != 0).any(axis=0))
+    last = np.append(rows[1:] != rows[:-1], True)
+    entries = np.stack([rows, columns, last.astype(np.int64)])
+    factor = np.exp((dets - dets.mean()) / N)
+    found = Anchors(theta, middle, half, factor, entries, None)
+    if blocks.compact or G * S * blocks.meets.shape[1] * 8 > MEMORY:
+        return found
+    return replace(found, whole=_whole(blocks, half, middle))
 
 
 def grid(blocks: RandomBlocks) -> Floats:
@@ -101,32 +136,8 @@ def grid(blocks: RandomBlocks) -> Floats:
     return np.concatenate(turned)
 
 
-def _anchor(blocks: RandomBlocks, theta: Floats, reml: bool) -> tuple[Floats, Floats, float]:
-    """Return M of every kind, the whitening of f, and the log determinants, at one point."""
-    K, q = blocks.kinds.shape[:2]
-    root = np.where(blocks.places >= 0, theta[np.maximum(blocks.places, 0)], 0.0)
-    inner = np.eye(q) + root.T @ blocks.kinds @ root
-    middle = root @ np.linalg.solve(inner, np.broadcast_to(root.T, (K, q, q)))
-    det = float(blocks.members @ np.linalg.slogdet(inner)[1])
-    a, b = np.tril_indices(q)
-    S, T = blocks.first.size, blocks.links.shape[0]
-    F = np.zeros((S, S))
-    F[blocks.rows, blocks.columns] = blocks.base - blocks.pull @ middle[:, a, b].ravel()
-    F = F + np.tril(F, -1).T
-    mix = np.eye(S)
-    for t in range(T):
-        for o in np.flatnonzero(blocks.links[t] >= 0):
-            mix[t + o, t] = theta[blocks.links[t, o]]
-    F = mix.T @ F @ mix
-    F[np.arange(T), np.arange(T)] += 1.0
-    L = np.linalg.cholesky(F)
-    logs = 2.0 * np.log(np.diag(L))
-    det += float(logs.sum() if reml else logs[:T].sum())
-    return middle, np.linalg.solve(L, mix.T), det
-
-
 def lowest(
-    blocks: RandomBlocks, known: Anchors, sums: Floats, outer: Floats, rss: Floats
+    blocks: RandomBlocks, known: Anchors, lanes: LaneSums, data: tuple[Floats, Floats, Floats]
 ) -> NDArray[np.int64]:
     """Return which point of the grid has the least deviance, shape ``(V,)``.
 
@@ -136,30 +147,71 @@ def lowest(
         Design-only products.
     known : Anchors
         The grid.
-    sums, outer, rss : ndarray, shapes as in LaneSums but (rows, V), (T, V), (1, V)
-        The data.
+    lanes, data : LaneSums, and inner, outer and rss with voxels last
+        The data, twice.
     """
-    a, b = np.tril_indices(blocks.places.shape[0])
-    weights = known.middle[:, :, a, b].reshape(known.factor.size, -1)  # (G, K q(q+1)/2)
-    S, T, V = blocks.first.size, outer.shape[0], outer.shape[1]
-    best, where = np.full(V, np.inf), np.zeros(V, dtype=np.int64)
+    V = data[2].shape[1]
+    if blocks.compact:
+        where = np.zeros(lanes.rss.shape, dtype=np.int64)
+        z = np.zeros((blocks.first.size + 3, LANES))
+        weights = (known.middle, known.half, known.factor, known.entries)
+        _scan(weights, lanes.inner, lanes.outer, lanes.rss, z, where)
+        return where.ravel()[:V]
+    inner, outer, rss = data
+    G, S, T = len(known.factor), blocks.first.size, outer.shape[0]
     with np.errstate(invalid="ignore", over="ignore"):
-        if blocks.compact:
-            by_kind = sums.reshape(weights.shape[1], S + 1, V)
-            energy, pulled = weights @ by_kind[:, 0], by_kind[:, 1:].reshape(weights.shape[1], -1)
-        else:
-            energy = weights @ _energies(blocks, sums)
-        for g, half in enumerate(known.half):
-            if blocks.compact:
-                w = half @ (weights[g] @ pulled).reshape(S, V)
+        value = rss + known.middle @ _energies(blocks, inner)
+        for at in range(0, G, TOGETHER):
+            some = slice(at, min(at + TOGETHER, G))
+            half = known.half[some]
+            if known.whole is None:
+                w = _whole(blocks, half, known.middle[some]) @ inner
             else:
-                w = (half @ _weighed(blocks, known.middle[g])) @ sums
-            w -= half[:, :T] @ outer
-            value = rss[0] - energy[g] - np.einsum("sv,sv->v", w, w)
-            value *= known.factor[g]
-            lower = value < best
-            where[lower], best[lower] = g, value[lower]
-    return where
+                w = known.whole[some.start * S : some.stop * S] @ inner
+            w += half.reshape(-1, S)[:, :T] @ outer
+            w *= w
+            value[some] -= w.reshape(-1, S, V).sum(axis=1)
+        value *= known.factor[:, None]
+    return np.argmin(np.where(np.isnan(value), np.inf, value), axis=0)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _scan(known, inner, outer, rss, z, where):  # type: ignore[no-untyped-def]
+    """Write the lowest point of every lane, from what is added up by kinds of groups."""
+    middle, half, factor, entries = known
+    S, T = half.shape[1], outer.shape[1]
+    value, total, best = z[S], z[S + 1], z[S + 2]
+    for b in range(rss.shape[0]):
+        for w in range(LANES):
+            best[w] = np.inf
+        for g in range(factor.size):
+            for s in range(S):
+                for w in range(LANES):
+                    z[s, w] = outer[b, s, w] if s < T else 0.0
+            for w in range(LANES):
+                value[w] = rss[b, w]
+                total[w] = 0.0
+            for h in range(middle.shape[1]):
+                c, some = middle[g, h], inner[b, h * (S + 1) : (h + 1) * (S + 1)]
+                for w in range(LANES):
+                    value[w] += c * some[0, w]
+                for s in range(S):
+                    for w in range(LANES):
+                        z[s, w] += c * some[s + 1, w]
+            for e in range(entries.shape[1]):
+                i, j, last = entries[0, e], entries[1, e], entries[2, e]
+                c = half[g, i, j]
+                for w in range(LANES):
+                    total[w] += c * z[j, w]
+                if last:
+                    for w in range(LANES):
+                        value[w] -= total[w] * total[w]
+                        total[w] = 0.0
+            for w in range(LANES):
+                least = value[w] * factor[g]
+                if least < best[w]:
+                    best[w] = least
+                    where[b, w] = g
 
 
 def _energies(blocks: RandomBlocks, inner: Floats) -> Floats:
@@ -178,10 +230,17 @@ def _energies(blocks: RandomBlocks, inner: Floats) -> Floats:
     return out.reshape(K * a.size, -1)
 
 
+def _whole(blocks: RandomBlocks, half: Floats, middle: Floats) -> Floats:
+    """Return ``half meets -M`` of some points, one under another."""
+    return np.concatenate([h @ _weighed(blocks, m) for h, m in zip(half, middle, strict=True)])
+
+
 def _weighed(blocks: RandomBlocks, middle: Floats) -> Floats:
-    """Return ``W'Z_g M``, shape ``(S, m·q)``."""
+    """Return ``W'Z_g M``, shape ``(S, m·q)``, M as its lower triangles."""
     S, q = blocks.first.size, blocks.places.shape[0]
     meets = blocks.meets.reshape(S, -1, q)
-    M = middle[blocks.kind_of]
-    columns = [sum(meets[:, :, b] * M[:, b, a] for b in range(q)) for a in range(q)]
-    return np.stack(columns, axis=2).reshape(S, -1)
+    lower = middle.reshape(blocks.members.size, -1)
+    M = lower[
+        :, [[max(a, b) * (max(a, b) + 1) // 2 + min(a, b) for b in range(q)] for a in range(q)]
+    ]
+    return np.einsum("smb,mba->sma", meets, M[blocks.kind_of]).reshape(S, -1)

@@ -10,6 +10,7 @@ Axes: D parameters, B blocks of lanes, W lanes; (V,) stands for (B, W) where bot
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,8 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 DIFFERENCE = 3e-4
-SETTLED = 1e-6  # step of θ at which a voxel is done
-FLAT = 1e-12  # or what the step can gain
-EXACT = 2  # steps after which the Hessian is one that can end the search
-LATE = 8  # steps after which a gain of rounding's size is enough
+SETTLED = 3e-4  # step at which a voxel is done but for one more, taken with its certificate
+FLAT = 1e-9  # or what the step can gain
 LEVEL = 1e-9  # a rise of the deviance that rounding alone can make
 LARGEST = 1.0  # step at most
 HALVINGS = 5
@@ -68,32 +67,28 @@ def differences(
 ) -> tuple[Floats, Floats]:
     """Return gradient ``(D, B, W)`` and Hessian ``(D, D, B, W)``.
 
-    All by central differences, but for what is off the Hessian's diagonal: a first step needs it
-    to three digits, which one side gives; the last and a certificate ask for it ``exact``.
+    All by central differences, but for what is off the Hessian's diagonal: a step needs it to three
+    digits, which one side gives; a certificate asks for it ``exact``. One call evaluates all.
     """
     D, h = x.shape[0], DIFFERENCE
+    pairs = list(combinations(range(D), 2))
+    moved = np.zeros((D, 2 * D + (1 + exact) * len(pairs)))
+    moved[range(D), range(D)], moved[range(D), range(D, 2 * D)] = h, -h
+    for n, pair in enumerate(pairs):
+        for side in range(1 + exact):
+            moved[pair, 2 * D + (1 + exact) * n + side] = -h if side else h
+    found = deviance(lanes, sphere, x[:, None] + moved[:, :, None, None])
+    up, down, both = found[:D], found[D : 2 * D], found[2 * D :]
     g, H = np.empty(x.shape), np.empty((D, *x.shape))
-    sides = np.empty((2, *x.shape))
     with np.errstate(invalid="ignore"):
-        for k in range(D):
-            for side, sign in enumerate((h, -h)):
-                sides[side, k] = deviance(lanes, sphere, _moved(x, [k], sign))
-            g[k] = (sides[0, k] - sides[1, k]) / (2.0 * h)
-            H[k, k] = (sides[0, k] + sides[1, k] - 2.0 * value) / (h * h)
-            for j in range(k):
-                total = np.zeros(value.shape)
-                for side, sign in enumerate((h, -h) if exact else (h,)):
-                    both = deviance(lanes, sphere, _moved(x, [j, k], sign))
-                    total += both - sides[side, k] - sides[side, j] + value
-                H[k, j] = H[j, k] = total / ((1 + exact) * h * h)
+        g[:] = (up - down) / (2.0 * h)
+        H[range(D), range(D)] = (up + down - 2.0 * value) / (h * h)
+        for n, (j, k) in enumerate(pairs):
+            total = both[(1 + exact) * n] - up[j] - up[k] + value
+            if exact:
+                total += both[2 * n + 1] - down[j] - down[k] + value
+            H[j, k] = H[k, j] = total / ((1 + exact) * h * h)
     return g, H
-
-
-def _moved(x: Floats, some: list[int], by: float) -> Floats:
-    """Return x with some parameters moved."""
-    moved = x.copy()
-    moved[some] += by
-    return moved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,21 +166,27 @@ def _along_eigenvectors(g: Floats, H: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def descend(
-    lanes: LaneSums, sphere: Ints, x: Floats, value: Floats, radius: Floats, step: int
+    lanes: LaneSums,
+    sphere: Ints,
+    x: Floats,
+    value: Floats,
+    radius: Floats,
+    moving: Flags,
 ) -> tuple[Floats, Floats, Floats, Flags]:
-    """Take one step of Newton's method, the ``step``-th, from x, where the deviance is ``value``.
+    """Take one step of Newton's method from x, where the deviance is ``value``.
 
-    Returns where it leads, the deviance there, the next radius, and for which lanes it was the
-    last.
+    Returns where it leads, the deviance there, the next radius, and for which of the moving lanes
+    it was the last. Other lanes stay.
     """
-    exact, late = step >= EXACT, step > LATE
-    steps = directions(*differences(lanes, sphere, x, value, exact), radius)
+    steps = directions(*differences(lanes, sphere, x, value), radius)
     # next to the minimum the deviance no longer tells: the derivatives do; a saddle is flat, no end
-    little = (steps.gain < (LEVEL if late else FLAT)) & ~(steps.bent < BENT)
-    near = ((steps.free < SETTLED) | little) & exact
-    done = ~np.isfinite(value)
-    pending, move = ~done, steps.move
+    little = (steps.gain < FLAT) & ~(steps.bent < BENT)
+    near = (steps.free < SETTLED) | little
+    done = moving & ~np.isfinite(value)
+    pending, move = moving & ~done, steps.move
     for _ in range(HALVINGS):
+        if not pending.any():
+            break
         trial = np.where(pending, x + move, x)
         other = deviance(lanes, sphere, trial, np.flatnonzero(pending.any(axis=1)))
         took = pending & (other <= value + np.where(near, LEVEL, 0.0))
@@ -194,7 +195,5 @@ def descend(
         radius = np.where(took, np.minimum(LARGEST, 2.0 * radius), shorter)
         done |= took & near
         pending = pending & ~took
-        if not pending.any():
-            break
         move = 0.3 * move
     return x, value, radius, done

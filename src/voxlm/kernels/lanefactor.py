@@ -48,10 +48,13 @@ def invert(L, unit, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def envelope_cholesky(A, first):  # type: ignore[no-untyped-def]
-    """Overwrite the lower triangles' envelopes by their factors, reciprocals on the diagonal."""
+def envelope_cholesky(A, first, start):  # type: ignore[no-untyped-def]
+    """Overwrite the lower triangles' envelopes by their factors, reciprocals on the diagonal.
+
+    The columns before ``start`` are factored already.
+    """
     S = first.size
-    for j in range(S):
+    for j in range(start, S):
         for i in range(j, S):
             if first[i] <= j:
                 total, x, y = A[i, j], A[i], A[j]
@@ -74,9 +77,9 @@ def envelope_cholesky(A, first):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def envelope_forward(A, first, z):  # type: ignore[no-untyped-def]
-    """Overwrite z with ``L⁻¹ z``."""
-    for i in range(first.size):
+def envelope_forward(A, first, z, start):  # type: ignore[no-untyped-def]
+    """Overwrite z with ``L⁻¹ z``, from row ``start``: those before it are done."""
+    for i in range(start, first.size):
         zi, d = z[i], A[i, i]
         for k in range(first[i], i):
             for w in range(LANES):

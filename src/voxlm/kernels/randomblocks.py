@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
+from voxlm.kernels.lanes import TALL, WIDE
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
@@ -63,6 +64,12 @@ class RandomBlocks:
         What each entry of the kinds' q × q matrices, lower triangle by rows, takes off them.
     first : ndarray of int, shape (S,)
         The first column of each row of the envelope.
+    gaps : ndarray of int, shape (2, any)
+        Rows and columns of the envelope's entries that are not among E.
+    lone : int
+        How many of the first columns meet none before them, and have a θ of their own.
+    meets_filled, pull_filled : ndarray
+        ``meets`` and ``pull`` with zeros up to the whole pieces that products are made in.
     constant : ndarray, shape (P,), or None
         Weights that make the constant of the columns; None where it is not in their span.
     """
@@ -86,6 +93,10 @@ class RandomBlocks:
     base: Floats
     pull: Floats
     first: Ints
+    gaps: Ints
+    lone: int
+    meets_filled: Floats
+    pull_filled: Floats
     constant: Floats | None
 
     @property
@@ -142,14 +153,16 @@ class RandomBlocks:
             self.kinds,
             self.kind_of[:0] if self.compact else self.kind_of,
             self.members,
-            self.meets,
+            self.meets_filled,
             self.rows,
             self.columns,
             self.base,
-            self.pull,
+            self.pull_filled,
             self.first,
             self.places,
             self.links,
+            self.gaps,
+            self.lone,
         )
 
 
@@ -207,18 +220,18 @@ def random_blocks(
     (array([2.]), array([3.]))
     """
     Q, R = qr(X, mode="economic")
-    Rinv = solve_triangular(R, np.eye(X.shape[1]))
-    W = np.hstack([others, Q])
+    Rinv, W = solve_triangular(R, np.eye(X.shape[1])), np.hstack([others, Q])
     m, q = int(groups.max()) + 1, Z.shape[1]
     gram, meets = np.zeros((m, q, q)), np.zeros((m, q, W.shape[1]))
     np.add.at(gram, groups, Z[:, :, None] * Z[:, None, :])
     np.add.at(meets, groups, Z[:, :, None] * W[:, None, :])
     kinds, kind_of = _kinds(gram)
-    whole = W.T @ W
+    whole, inside = W.T @ W, Q.sum(axis=0)
     pattern = _pattern(whole, meets, links)
     rows, columns = np.nonzero(np.tril(pattern))
-    inside = Q.sum(axis=0)
-    spans = np.abs(1.0 - Q @ inside).max() < 1e-9
+    first = np.argmax(pattern, axis=1).astype(np.int64)
+    flat = np.ascontiguousarray(meets.transpose(2, 0, 1).reshape(W.shape[1], m * q))
+    pull = _pulls(meets, kind_of, len(kinds), rows, columns)
     return RandomBlocks(
         X=X,
         groups=np.ascontiguousarray(groups, dtype=np.int64),
@@ -233,14 +246,37 @@ def random_blocks(
         kinds=kinds,
         kind_of=kind_of,
         members=np.bincount(kind_of).astype(np.float64),
-        meets=np.ascontiguousarray(meets.transpose(2, 0, 1).reshape(W.shape[1], m * q)),
+        meets=flat,
         rows=rows.astype(np.int64),
         columns=columns.astype(np.int64),
         base=np.ascontiguousarray(whole[rows, columns]),
-        pull=_pulls(meets, kind_of, len(kinds), rows, columns),
-        first=np.argmax(pattern, axis=1).astype(np.int64),
-        constant=Rinv @ inside if spans else None,
+        pull=pull,
+        first=first,
+        gaps=_gaps(first, pattern),
+        lone=_lone(first, links),
+        meets_filled=_fill(flat),
+        pull_filled=_fill(pull),
+        constant=Rinv @ inside if np.abs(1.0 - Q @ inside).max() < 1e-9 else None,
     )
+
+
+def _fill(M: Floats) -> Floats:
+    """Fill up with zeros to the pieces that products are made in."""
+    return np.pad(M, ((0, -M.shape[0] % TALL), (0, -M.shape[1] % WIDE)))
+
+
+def _gaps(first: Ints, pattern: NDArray[np.bool_]) -> Ints:
+    """Return where the envelope goes beyond the pattern."""
+    S = first.size
+    envelope = np.tri(S, dtype=np.bool_) & (np.arange(S) >= first[:, None])
+    return np.stack(np.nonzero(envelope & ~pattern)).astype(np.int64)
+
+
+def _lone(first: Ints, links: Ints) -> int:
+    """Return how many of the first columns meet none before them, and mix with none."""
+    T, width = links.shape
+    meeting = np.flatnonzero(first[:T] < np.arange(T))
+    return int(meeting[0] if meeting.size else T) if width == 1 else 0
 
 
 def _kinds(gram: Floats) -> tuple[Floats, Ints]:

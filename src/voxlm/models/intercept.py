@@ -5,6 +5,7 @@ Axes: n rows, m groups, V voxels, P columns, Q contrast rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Any
@@ -160,6 +161,10 @@ class InterceptEstimate:
     def inner_theta(self) -> Floats:
         """θ, shape ``(1, V)``."""
         return self.theta
+
+    def points(self, thetas: Sequence[Floats], C: Floats, joint: bool = True) -> list[Point]:
+        """Evaluate at several θ, each of shape ``(1, V)``."""
+        return [self.point(theta, C, joint) for theta in thetas]
 
     def point(self, theta: Floats, C: Floats, joint: bool = True) -> Point:
         """Evaluate at other θ, shape ``(1, V)``."""

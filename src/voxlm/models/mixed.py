@@ -15,13 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.kernels.blockfit import BlockFit, fit_blocks
-from voxlm.kernels.blockforms import BlockForms, block_forms
+from voxlm.kernels.blockforms import block_forms
 from voxlm.kernels.randomblocks import BlockSums, reduce_blocks
 from voxlm.models.correlationprofile import Pair
 from voxlm.models.kenward import kenward_parts
 from voxlm.models.kenwardterms import BLOCK, term_basis, term_pieces
 from voxlm.models.satterthwaite import joint_df
-from voxlm.models.surface import Point, Tests, around, observed_share, slope, uncertainty
+from voxlm.models.surface import (
+    Neighbours,
+    Point,
+    Tests,
+    around,
+    observed_share,
+    slope,
+    uncertainty,
+)
 from voxlm.models.terms import Layout, RandomTerm, triangle
 
 Floats = NDArray[np.float64]
@@ -165,11 +173,14 @@ class MixedEstimate:
 
     def point(self, theta: Floats, C: Floats, joint: bool = True) -> Point:
         """Evaluate at other θ of the scaled columns."""
-        blocks = self.layout.blocks
-        found = self._forms(theta, C, joint)
-        T = blocks.links.shape[0]
-        effect = self._rows(C) @ blocks.Rinv @ found.solution[T:]
-        return Point(effect, found.form, found.quadratic, found.random_det, found.fixed_det)
+        return self.points([theta], C, joint)[0]
+
+    def points(self, thetas: Sequence[Floats], C: Floats, joint: bool = True) -> list[Point]:
+        """Evaluate at several θ of the scaled columns."""
+        return [
+            Point(f.effect, f.form, f.quadratic, f.random_det, f.fixed_det)
+            for f in block_forms(self.layout.blocks, self.sums, self._rows(C), thetas, joint)
+        ]
 
     @property
     def deviations(self) -> list[tuple[NDArray[np.int64], float]]:
@@ -205,9 +216,6 @@ class MixedEstimate:
         P = self.layout.blocks.X.shape[1]
         return C if C.shape[1] == P else np.zeros((1, P))
 
-    def _forms(self, theta: Floats, C: Floats, joint: bool = True) -> BlockForms:
-        return block_forms(self.layout.blocks, self.sums, self._rows(C), theta, joint)
-
     def effect(self, C: Floats) -> Floats:
         """Return ``C b``, shape ``(Q, V)``."""
         effect: Floats = C @ self.params
@@ -215,11 +223,11 @@ class MixedEstimate:
 
     def vcov(self, C: Floats) -> Floats:
         """Return the GLS covariance of ``C b``, shape ``(Q, Q, V)``."""
-        return self._forms(self.fit.theta, C).form * self.scale
+        return self.point(self.fit.theta, C).form * self.scale
 
     def bse(self) -> Floats:
         """Return the standard errors of ``params``, shape ``(P, V)``."""
-        form = self._forms(self.fit.theta, np.eye(self.params.shape[0]), False).form
+        form = self.point(self.fit.theta, np.eye(self.params.shape[0]), False).form
         return np.sqrt(form * self.scale)
 
     def test_parts(self, C: Floats) -> tuple[Floats, Floats]:
@@ -230,10 +238,11 @@ class MixedEstimate:
         return (cov + observed_share(self, C) if self.tests == "hessian" else cov), df
 
     def _satterthwaite(self, C: Floats) -> tuple[Floats, Floats]:
-        form = self._forms(self.fit.theta, C).form
-        steep = [slope([p.form for p in four]) * self.scale for four in around(self, C)]
-        cov = form * self.scale
-        return cov, joint_df(cov, np.stack([*steep, form]), self._single)
+        near = around(self, C)
+        form = near.at.form
+        steep = [slope([p.form for p in four]) * self.scale for four in near.along]
+        cov, single = form * self.scale, partial(_single, self._columns[2])
+        return cov, joint_df(cov, np.stack([*steep, form]), single)
 
     def _kenward(self, C: Floats) -> tuple[Floats, Floats]:
         """Return Kenward and Roger's covariance and degrees of freedom."""
@@ -251,22 +260,16 @@ class MixedEstimate:
         if self.tests != "satterthwaite":
             asked = [self.test_parts(row[None]) for row in C]
             return np.stack([cov[0, 0] for cov, _ in asked]), np.stack([df for _, df in asked])
-        form = self._forms(self.fit.theta, C, False).form
-        along = around(self, C, False)
-        steep = [slope([p.form for p in four]) * self.scale for four in along]
-        slopes = np.stack([*steep, form])
-        df = [self._single(form[q] * self.scale, slopes[:, q]) for q in range(C.shape[0])]
-        return form * self.scale, np.stack(df)
-
-    def _single(self, variance: Floats, steep: Floats) -> Floats:
-        """Return 2 f² / Var(f) for a variance f with its slopes in θ and σ²."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = np.einsum("dv,dev,ev->v", steep, self._uncertainty, steep, optimize=True)
-            return 2.0 * variance**2 / spread
+        if np.array_equal(C, np.eye(C.shape[1])):
+            return self._columns[:2]
+        return _each(around(self, C, False), self.scale, self._columns[2])
 
     @cached_property
-    def _uncertainty(self) -> Floats:
-        return uncertainty(self, around(self, np.zeros((1, 1)), False))
+    def _columns(self) -> tuple[Floats, Floats, Floats]:
+        """Variance and df of every column, and the covariance of θ and σ²."""
+        near = around(self, np.eye(self.params.shape[0]), False)
+        spread = uncertainty(self, near)
+        return *_each(near, self.scale, spread), spread
 
     def modes(self, data: NDArray[Any] | None = None) -> list[Floats]:
         """Return the conditional modes, term by term, each ``(groups, q, V)``."""
@@ -314,6 +317,22 @@ class MixedEstimate:
         # Kenward and Roger's adjustment is of REML
         kept = self.tests if self.tests == "hessian" else "satterthwaite"
         return replace(found, tests=kept, log_weights=self.log_weights)
+
+
+def _each(near: Neighbours, scale: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """Return the variance of every row and its df, from what is around the optimum."""
+    form = near.at.form
+    steep = [slope([p.form for p in four]) * scale for four in near.along]
+    slopes = np.stack([*steep, form])
+    df = [_single(spread, form[q] * scale, slopes[:, q]) for q in range(form.shape[0])]
+    return form * scale, np.stack(df)
+
+
+def _single(spread: Floats, variance: Floats, steep: Floats) -> Floats:
+    """Return 2 f² / Var(f) for a variance f with its slopes in θ and σ²."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        across = np.einsum("dv,dev,ev->v", steep, spread, steep, optimize=True)
+        return 2.0 * variance**2 / across
 
 
 def fit_mixed(

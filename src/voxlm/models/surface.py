@@ -8,6 +8,7 @@ Axes: D parameters θ, P columns, Q contrast rows, V voxels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, Protocol
@@ -15,11 +16,14 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from voxlm.kernels.small import inverse
+
 Floats = NDArray[np.float64]
 
 Tests = Literal["satterthwaite", "kenward-roger", "hessian"]
 
 STEP = 4e-3
+FLAT = 1e-7  # of the largest eigenvalue: below it the deviance does not feel a direction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,18 +71,42 @@ class Surface(Protocol):
     def point(self, theta: Floats, C: Floats, joint: bool = True) -> Point:
         """Evaluate at θ."""
 
+    def points(self, thetas: Sequence[Floats], C: Floats, joint: bool = True) -> list[Point]:
+        """Evaluate at several θ, which share what is made of the data."""
 
-def around(surface: Surface, C: Floats, joint: bool = True) -> list[list[Point]]:
-    """Evaluate at one and two steps up and down along every θ: h, -h, 2h, -2h."""
-    found = []
-    for k in range(surface.inner_theta.shape[0]):
-        four = []
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """A model at its optimum, and beside it.
+
+    Parameters
+    ----------
+    at : Point
+        At the optimum.
+    along : list of list of Point
+        One and two steps up and down along every θ: h, -h, 2h, -2h.
+    """
+
+    at: Point
+    along: list[list[Point]]
+
+
+def around(surface: Surface, C: Floats, joint: bool = True) -> Neighbours:
+    """Evaluate at the optimum, and at one and two steps up and down along every θ."""
+    D = surface.inner_theta.shape[0]
+    places = [surface.inner_theta]
+    for k in range(D):
         for size in (STEP, -STEP, 2 * STEP, -2 * STEP):
-            theta = surface.inner_theta.copy()
-            theta[k] += size
-            four.append(surface.point(theta, C, joint))
-        found.append(four)
-    return found
+            places.append(_moved(surface, [k], size))
+    at, *along = surface.points(places, C, joint)
+    return Neighbours(at, [along[4 * k : 4 * k + 4] for k in range(D)])
+
+
+def _moved(surface: Surface, some: list[int], by: float) -> Floats:
+    """Return the optimum with some θ moved."""
+    theta = surface.inner_theta.copy()
+    theta[some] += by
+    return theta
 
 
 def slope(four: list[Floats]) -> Floats:
@@ -91,36 +119,50 @@ def bend(four: list[Floats], at: Floats) -> Floats:
     return (16.0 * (four[0] + four[1]) - (four[2] + four[3]) - 30.0 * at) / (12.0 * STEP**2)
 
 
-def hessian(surface: Surface, along: list[list[Point]]) -> Floats:
+def hessian(surface: Surface, near: Neighbours) -> Floats:
     """Return the Hessian of the deviance in θ and σ² at the optimum, ``(D + 1, D + 1, V)``."""
     D, V = surface.inner_theta.shape
     s2 = surface.scale
-    none = np.zeros((1, 1))
-    at = surface.point(surface.inner_theta, none, False)
     H = np.empty((D + 1, D + 1, V))
-    for k, four in enumerate(along):
-        H[k, k] = bend([_value(surface, p) for p in four], _value(surface, at))
+    for k, four in enumerate(near.along):
+        H[k, k] = bend([_value(surface, p) for p in four], _value(surface, near.at))
         H[k, D] = H[D, k] = -slope([p.quadratic for p in four]) / s2**2
-    for k, j in combinations(range(D), 2):
-        H[k, j] = H[j, k] = _mixed(surface, k, j, along, at)
+    pairs = list(combinations(range(D), 2))
+    sizes = (STEP, -STEP, 2 * STEP, -2 * STEP)
+    places = [_moved(surface, [k, j], size) for k, j in pairs for size in sizes]
+    both = surface.points(places, np.zeros((1, 1)), False) if places else []
+    for n, (k, j) in enumerate(pairs):
+        H[k, j] = H[j, k] = _mixed(
+            surface, both[4 * n : 4 * n + 4], near.at, near.along[k], near.along[j]
+        )
     H[D, D] = surface.weight / s2**2
     return H
 
 
-def uncertainty(surface: Surface, along: list[list[Point]]) -> Floats:
+def uncertainty(surface: Surface, near: Neighbours) -> Floats:
     """Return the covariance of θ and σ²: twice the inverse of the deviance's Hessian.
 
     Where θ has a direction that the deviance does not feel, that direction is taken as known.
     """
-    H = hessian(surface, along)
+    H = hessian(surface, near)
     good = np.isfinite(H).all(axis=(0, 1))
-    safe = np.moveaxis(np.where(good, H, np.eye(H.shape[0])[:, :, None]), 2, 0)
-    size = np.sqrt(np.abs(np.einsum("vdd->vd", safe)))
+    safe = np.where(good, H, np.eye(H.shape[0])[:, :, None])
+    size = np.sqrt(np.abs(np.einsum("ddv->dv", safe)))
     size = np.where(size > 0, size, 1.0)
-    scaled = safe / (size[:, :, None] * size[:, None, :])
-    inverse = np.linalg.pinv(scaled, rcond=1e-7, hermitian=True)
-    inverse = 2.0 * inverse / (size[:, :, None] * size[:, None, :])
-    return np.where(good, np.moveaxis(inverse, 0, 2), np.nan)
+    both = size[:, None] * size[None]
+    return np.where(good, 2.0 * _inverse(safe / both) / both, np.nan)
+
+
+def _inverse(A: Floats) -> Floats:
+    """Invert matrices of unit diagonal; directions that are next to flat count as zero."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        found = inverse(A)
+        # no eigenvalue is below one over the trace of the inverse
+        flat = np.flatnonzero(~(np.einsum("ddv->v", found) < 0.1 / (FLAT * A.shape[0])))
+    if flat.size:
+        some = np.moveaxis(A[:, :, flat], 2, 0)
+        found[:, :, flat] = np.moveaxis(np.linalg.pinv(some, rcond=FLAT, hermitian=True), 0, 2)
+    return found
 
 
 def _value(surface: Surface, p: Point) -> Floats:
@@ -128,21 +170,19 @@ def _value(surface: Surface, p: Point) -> Floats:
     return p.quadratic / surface.scale + p.random_det + surface.reml * p.fixed_det
 
 
-def _mixed(surface: Surface, k: int, j: int, along: list[list[Point]], at: Point) -> Floats:
-    """Return the mixed derivative in two θ."""
-    none = np.zeros((1, 1))
+def _mixed(
+    surface: Surface, both: list[Point], at: Point, one: list[Point], other: list[Point]
+) -> Floats:
+    """Return the mixed derivative in two θ, from steps along both, along one and the other."""
     found = []
     for times in (1, 2):
-        h = times * STEP
+        two = slice(2 * (times - 1), 2 * times)
         total = 2.0 * _value(surface, at)
-        for sign in (1, -1):
-            theta = surface.inner_theta.copy()
-            theta[[k, j]] += sign * h
-            total = total + _value(surface, surface.point(theta, none, False))
-        for four in (along[k], along[j]):
-            for p in four[2 * (times - 1) : 2 * times]:
-                total = total - _value(surface, p)
-        found.append(total / (2.0 * h * h))
+        for p in both[two]:
+            total = total + _value(surface, p)
+        for p in (*one[two], *other[two]):
+            total = total - _value(surface, p)
+        found.append(total / (2.0 * (times * STEP) ** 2))
     return (4.0 * found[0] - found[1]) / 3.0
 
 
@@ -152,8 +192,8 @@ def observed_share(surface: Surface, C: Floats) -> Floats:
     It is the uncertainty of θ carried over to ``C b``; statsmodels' MixedLM reports the sum. A θ
     of zero adds nothing.
     """
-    along = around(surface, C, False)
+    near = around(surface, C, False)
     D = surface.inner_theta.shape[0]
-    steep = np.stack([slope([p.effect for p in four]) for four in along])
-    spread = uncertainty(surface, along)[:D, :D]
+    steep = np.stack([slope([p.effect for p in four]) for four in near.along])
+    spread = uncertainty(surface, near)[:D, :D]
     return np.asarray(np.einsum("dqv,dev,erv->qrv", steep, spread, steep, optimize=True))
