@@ -36,14 +36,24 @@ from voxlm.kernels.blockgroups import (
     two_coefficients,
     weigh,
 )
-from voxlm.kernels.lanefactor import envelope_cholesky, envelope_forward
-from voxlm.kernels.lanes import FAST, LANES, WIDE, add_products
+from voxlm.kernels.lanefactor import (
+    envelope_backward,
+    envelope_cholesky,
+    envelope_forward,
+    inverse_forms,
+)
+from voxlm.kernels.lanes import FAST, LANES, add_products
+from voxlm.kernels.pieces import WIDE
 from voxlm.kernels.randomblocks import RandomBlocks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 TOGETHER = 8  # a multiple of four; determinants multiplied before a logarithm is taken
+
+
+# No rows, and no room for solutions and forms.
+NEITHER = (np.empty((0, 0)), np.empty((0, 0, LANES)), np.empty((0, 0, LANES)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +90,9 @@ class LaneSums:
         B, lanes = self.rss.shape[0], point_lanes(theta)
         out = np.ones((B, lanes.shape[1], 3, LANES))
         some = np.arange(B) if chosen is None else chosen
-        evaluate(self.design, self.inner, self.outer, self.rss, lanes, some, self.space, out)
+        evaluate(
+            self.design, self.inner, self.outer, self.rss, lanes, some, self.space, out, *NEITHER
+        )
         return out.transpose(2, 1, 0, 3).reshape(3, *theta.shape[1:])
 
     def deviance(self, theta: Floats, chosen: Ints | None = None) -> Floats:
@@ -138,16 +150,27 @@ def point_lanes(theta: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def evaluate(design, inner, outer, rss, theta, chosen, space, out):  # type: ignore[no-untyped-def]
-    """Write Q, log|H| and log|X'H⁻¹X| less log|X'X| of the chosen blocks at all their points."""
+def evaluate(design, inner, outer, rss, theta, chosen, space, out, rows, steps, forms):  # type: ignore[no-untyped-def]
+    """Write Q, log|H| and log|X'H⁻¹X| less log|X'X| of the chosen blocks at all their points.
+
+    With room for them in ``steps``, also the solution at the last point, and the forms of ``rows``.
+    What the last evaluation made is left in space.
+    """
+    first, T, F, f = design[8], design[10].shape[0], space[5], space[6]
     for n in range(chosen.size):
         b = chosen[n]
         for g in range(theta.shape[1]):
-            evaluate_block(design, inner[b], outer[b], rss[b], theta[b, g], space, out[b, g])
+            _evaluate_block(design, inner[b], outer[b], rss[b], theta[b, g], space, out[b, g])
+        if steps.shape[0]:
+            inverse_forms(F, T, rows, forms[b])
+            envelope_backward(F, first, f)
+            for i in range(steps.shape[1]):
+                for w in range(LANES):
+                    steps[b, i, w] = f[i, w]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def evaluate_block(design, inner, outer, rss, theta, space, out):  # type: ignore[no-untyped-def]
+def _evaluate_block(design, inner, outer, rss, theta, space, out):  # type: ignore[no-untyped-def]
     """Evaluate one block at one point; leaves -M, F's factor and ``L⁻¹ f`` in space."""
     kinds, kind_of, members, meets, rows, columns, base, pull, first, places, links, gaps, lone = (
         design

@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from voxlm.kernels.blockdeviance import (
     LaneSums,
-    evaluate_block,
+    evaluate,
     from_lanes,
     lane_sums,
     point_lanes,
     to_lanes,
 )
-from voxlm.kernels.lanes import FAST, LANES
+from voxlm.kernels.lanes import LANES
 from voxlm.kernels.randomblocks import BlockSums, RandomBlocks
 from voxlm.kernels.threads import over_blocks
 
@@ -115,61 +114,8 @@ def inspect(
     ``rows (Q'H⁻¹Q)⁻¹ rows'``, ``(Q·wide, B, W)``.
     """
     B, S, Q = lanes.rss.shape[0], lanes.space[5].shape[0], rows.shape[0]
-    parts, steps = np.empty((B, 3, LANES)), np.empty((B, S, LANES))
-    out, z = np.empty((B, Q * wide, LANES)), np.empty((*rows.shape, LANES))
-    data = (lanes.inner, lanes.outer, lanes.rss)
-    _inspect(lanes.design, *data, point_lanes(theta), lanes.space, rows, z, parts, steps, out)
-    return parts.transpose(1, 0, 2), steps.transpose(1, 0, 2), out.transpose(1, 0, 2)
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _inspect(design, inner, outer, rss, theta, space, rows, z, parts, steps, out):  # type: ignore[no-untyped-def]
-    """Write the parts, the solution and the forms of every block at its one point."""
-    first, T, L, f = design[8], design[10].shape[0], space[5], space[6]
-    for b in range(rss.shape[0]):
-        evaluate_block(design, inner[b], outer[b], rss[b], theta[b, 0], space, parts[b])
-        _forms(L, T, rows, z, out[b])
-        _backward(L, first, f)
-        for i in range(first.size):
-            for w in range(LANES):
-                steps[b, i, w] = f[i, w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _backward(A, first, z):  # type: ignore[no-untyped-def]
-    """Overwrite z with ``L⁻ᵀ z``."""
-    for i in range(first.size - 1, -1, -1):
-        zi, d = z[i], A[i, i]
-        for w in range(LANES):
-            zi[w] *= d[w]
-        for j in range(first[i], i):
-            zj, c = z[j], A[i, j]
-            for w in range(LANES):
-                zj[w] -= c[w] * zi[w]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _forms(L, T, rows, z, out):  # type: ignore[no-untyped-def]
-    """Write the products of the whitened rows, or of each with itself."""
-    Q, P = rows.shape
-    joint = out.shape[0] == Q * Q
-    for a in range(Q):
-        for i in range(P):
-            zi = z[a, i]
-            for w in range(LANES):
-                zi[w] = rows[a, i]
-            for k in range(i):
-                for w in range(LANES):
-                    zi[w] -= L[T + i, T + k, w] * z[a, k, w]
-            for w in range(LANES):
-                zi[w] *= L[T + i, T + i, w]
-        for b in range(0 if joint else a, a + 1):
-            total = out[a * Q + b if joint else a]
-            for w in range(LANES):
-                total[w] = 0.0
-            for i in range(P):
-                for w in range(LANES):
-                    total[w] += z[a, i, w] * z[b, i, w]
-            if joint:
-                for w in range(LANES):
-                    out[b * Q + a, w] = total[w]
+    parts, steps = np.empty((B, 1, 3, LANES)), np.empty((B, S, LANES))
+    out = np.empty((B, Q * wide, LANES))
+    data = (lanes.inner, lanes.outer, lanes.rss, point_lanes(theta), np.arange(B))
+    evaluate(lanes.design, *data, lanes.space, parts, rows, steps, out)
+    return parts[:, 0].transpose(1, 0, 2), steps.transpose(1, 0, 2), out.transpose(1, 0, 2)

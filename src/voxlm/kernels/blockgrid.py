@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxlm.kernels.blockdeviance import LaneSums, evaluate_block, to_lanes, work_space
+from voxlm.kernels.blockdeviance import NEITHER, LaneSums, evaluate, to_lanes, work_space
 from voxlm.kernels.lanes import FAST, LANES
 from voxlm.kernels.randomblocks import RandomBlocks
 
@@ -86,14 +86,16 @@ def anchors(blocks: RandomBlocks, N: float, reml: bool) -> Anchors:
     lanes = to_lanes(np.ascontiguousarray(theta.T))
     middle, L = np.empty((G, blocks.pull.shape[1])), np.empty((G, S, S))
     parts, space = np.empty((G, 3)), work_space(blocks)
-    none = np.zeros((np.shape(blocks.by_kind(np.zeros((blocks.meets.shape[1], 1))))[0], LANES))
+    nothing = blocks.by_kind(np.zeros((blocks.meets.shape[1], 1))).shape[0]
+    data = (np.zeros((1, nothing, LANES)), np.zeros((1, T, LANES)), np.zeros((1, LANES)))
+    one = np.zeros(1, dtype=np.int64)
     for b, point in enumerate(lanes):  # points stand in the lanes of voxels without data
-        out, some = np.empty((3, LANES)), slice(b * LANES, min((b + 1) * LANES, G))
+        out, some = np.empty((1, 1, 3, LANES)), slice(b * LANES, min((b + 1) * LANES, G))
         n = some.stop - some.start
-        evaluate_block(blocks.design, none, none[:T], none[0], point, space, out)
+        evaluate(blocks.design, *data, point[None, None], one, space, out, *NEITHER)
         middle[some] = space[4].T[:n, : middle.shape[1]]
         L[some] = np.moveaxis(space[5], 2, 0)[:n]
-        parts[some] = out.T[:n]
+        parts[some] = out[0, 0].T[:n]
     L[:, range(S), range(S)] = 1.0 / L[:, range(S), range(S)]
     mix = np.broadcast_to(np.eye(S), L.shape).copy()
     for t in range(T):

@@ -86,3 +86,43 @@ def envelope_forward(A, first, z, start):  # type: ignore[no-untyped-def]
                 zi[w] -= A[i, k, w] * z[k, w]
         for w in range(LANES):
             zi[w] *= d[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def envelope_backward(A, first, z):  # type: ignore[no-untyped-def]
+    """Overwrite z with ``L⁻ᵀ z``."""
+    for i in range(first.size - 1, -1, -1):
+        zi, d = z[i], A[i, i]
+        for w in range(LANES):
+            zi[w] *= d[w]
+        for j in range(first[i], i):
+            zj, c = z[j], A[i, j]
+            for w in range(LANES):
+                zj[w] -= c[w] * zi[w]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def inverse_forms(L, T, rows, out):  # type: ignore[no-untyped-def]
+    """Write the products of whitened rows over the columns from T on, or of each with itself."""
+    Q, P = rows.shape
+    joint, z = out.shape[0] == Q * Q, np.empty((Q, P, LANES))
+    for a in range(Q):
+        for i in range(P):
+            zi = z[a, i]
+            for w in range(LANES):
+                zi[w] = rows[a, i]
+            for k in range(i):
+                for w in range(LANES):
+                    zi[w] -= L[T + i, T + k, w] * z[a, k, w]
+            for w in range(LANES):
+                zi[w] *= L[T + i, T + i, w]
+        for b in range(0 if joint else a, a + 1):
+            total = out[a * Q + b if joint else a]
+            for w in range(LANES):
+                total[w] = 0.0
+            for i in range(P):
+                for w in range(LANES):
+                    total[w] += z[a, i, w] * z[b, i, w]
+            if joint:
+                for w in range(LANES):
+                    out[b * Q + a, w] = total[w]

@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from voxlm.kernels.pieces import TALL, WIDE
+
 LANES = 64
-TALL, WIDE = 5, 4  # of the pieces that products are made in
 # NaN and infinity must survive: they mark voxels that cannot be fitted.
 FAST = {"contract", "nsz"}
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
-from voxlm.kernels.lanes import TALL, WIDE
+from voxlm.kernels.pieces import TALL, WIDE
 from voxlm.kernels.threads import over_blocks
 
 Floats = NDArray[np.float64]
