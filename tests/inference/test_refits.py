@@ -135,7 +135,7 @@ def test_a_contrast_of_a_mixed_model_is_corrected_by_flips_of_subjects():
     assert verdict.significant[5]
     assert verdict.significant.sum() == 1
     assert "sign flips" in repr(verdict)
-    again = con.correct("maxt", n_perm=199, seed=4)
+    again = con.correct("maxt", n_perm=199, seed=4, permute="auto")
     np.testing.assert_array_equal(verdict.p, again.p)
 
 

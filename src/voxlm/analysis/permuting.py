@@ -96,7 +96,8 @@ def permute(
             )
     if ready.mixed is not None:
         usual = "shuffle" if ready.crossed else "flip"
-        chosen = {"blocks": ready.groups, "exchange": "whole", "permute": usual, **chosen}
+        chosen = {"blocks": ready.groups, "exchange": "whole", "permute": "auto", **chosen}
+        chosen["permute"] = usual if chosen["permute"] == "auto" else chosen["permute"]
     plan = Plan(methods, two_sided=two_sided, variance_groups=ready.variance_groups, **chosen)
     part = partition(ready.X, question.C, question.null)
     n_perm = _check_level(plan, ready.X, part, read_groups(plan, part), alpha)
