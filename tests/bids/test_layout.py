@@ -260,3 +260,12 @@ def test_without_bids2table(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bids2table", None)
     with pytest.raises(DataError, match=r"pip install 'voxlm\[bids\]'"):
         vx.bids.runs(made.folder)
+
+
+def test_folders_with_dots_in_their_names(tmp_path):
+    made = vx.simulate.bids_dataset(tmp_path / "ds000114-1.0.1", n_subjects=2, n_scans=50)
+    folder = made.derivatives.rename(made.derivatives.with_name("fmriprep-23.1.3"))
+    for place in (made.folder, folder):
+        (run,) = vx.bids.runs(place, subjects="02")["sub-02"]
+        assert run.inputs[0].path.is_relative_to(folder)
+        assert run.events is not None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from voxlm.bids.names import Name
@@ -66,17 +68,13 @@ def files_under(root: Path, subjects: Sequence[str] | None) -> list[File]:
             "data sets are searched with bids2table, which is not installed; install it with: "
             "pip install 'voxlm[bids]'"
         ) from missing
-    if root.suffix:
-        raise DataError(
-            f"bids2table passes over folders with a dot in their name, such as {root.name}; rename "
-            "it, or give a link to it without one"
-        )
     include = None if subjects is None else [f"sub-{label}" for label in subjects]
     logger = logging.getLogger("bids2table")
     level = logger.level
     logger.setLevel(logging.ERROR)  # what it finds odd is judged here, where it matters
     try:
-        table = bids2table.index_dataset(root, include_subjects=include)
+        with _undotted(root) as place:
+            table = bids2table.index_dataset(place, include_subjects=include)
     finally:
         logger.setLevel(level)
     rows: Any = zip(*(table.column(c).to_pylist() for c in ("datatype", "path")), strict=True)
@@ -85,6 +83,24 @@ def files_under(root: Path, subjects: Sequence[str] | None) -> list[File]:
     ]
     paths += sorted(root.glob("*_events.tsv"))
     return sorted((File(path, Name.of(path), root) for path in paths), key=lambda f: str(f.path))
+
+
+@contextmanager
+def _undotted(root: Path) -> Iterator[Path]:
+    """Give a folder by a name that bids2table takes: it passes over ``ds000114-1.0.1``."""
+    if not root.suffix:
+        yield root
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / "dataset"
+        try:
+            link.symlink_to(root, target_is_directory=True)
+        except OSError as error:
+            raise DataError(
+                f"bids2table passes over folders with a dot in their name, such as {root.name}, "
+                f"and no link to it can be made ({error.strerror}): rename it"
+            ) from error
+        yield link
 
 
 def is_derivative(root: Path) -> bool:
