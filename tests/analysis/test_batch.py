@@ -292,3 +292,21 @@ def test_participants_without_images_are_told(study):
     assert found.subject.tolist() == ["sub-05"]
     assert found.level.tolist() == ["warning"]
     assert vx.Model(**MODEL, data={"exclude": ["05"]}).check(study).empty
+
+
+def test_the_mask_of_a_group_lies_in_the_data_set_and_is_part_of_what_is_done(study, tmp_path):
+    group = {**MODEL["group"], "mask": "grey_mask.nii.gz"}
+    model = vx.Model(**{**MODEL, "group": group})
+    assert "grey_mask.nii.gz does not exist" in model.check(study).problem.iloc[0]
+    brain = nib.load(next(study.rglob("*desc-brain_mask.nii.gz")))
+    inside = np.asarray(brain.dataobj)
+    for first in (5, 7):
+        part = inside.copy()
+        part[:first] = 0
+        nib.save(nib.Nifti1Image(part, brain.affine), study / "grey_mask.nii.gz")
+        outcome = model.run(study, tmp_path / "out")
+        assert outcome.groups[0].state == "done"
+        found = next((tmp_path / "out" / "group").rglob("mask.nii.gz"), None)
+        found = found or next((tmp_path / "out" / "group").rglob("*_mask.nii.gz"))
+        assert int(np.asarray(nib.load(found).dataobj).sum()) == int(part.sum())
+    assert model.run(study, tmp_path / "out").groups[0].state == "kept"

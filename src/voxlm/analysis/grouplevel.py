@@ -18,6 +18,7 @@ from voxlm.bids.maps import Maps
 from voxlm.bids.tables import read_table
 from voxlm.bids.transform import transform
 from voxlm.errors import DataError, did_you_mean
+from voxlm.images.opening import check_file
 
 if TYPE_CHECKING:
     from voxlm.analysis.groupfit import GroupFit
@@ -102,6 +103,21 @@ def participants(path: Path) -> list[str]:
     frame, _ = read_table(path, "participants")
     labels = frame.get("participant_id", pd.Series(dtype=str))
     return [str(label).removeprefix("sub-") for label in labels]
+
+
+def mask_of(group: Group, dataset: str | PathLike[str]) -> Path | None:
+    """Return the mask of a group's maps; a relative one lies in the data set's folder.
+
+    Raises
+    ------
+    DataError
+        If it is not there.
+    """
+    if group.mask is None:
+        return None
+    path = Path(dataset) / group.mask
+    check_file(path, "mask", "*mask*")
+    return path
 
 
 def parts_of(group: Group, frame: pd.DataFrame) -> dict[str, pd.DataFrame]:

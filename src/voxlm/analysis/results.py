@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from voxlm.analysis.applying import answers, fit_ready, response
 from voxlm.analysis.contrast import Contrast
 from voxlm.analysis.fields import plain
-from voxlm.analysis.grouplevel import ask_group, contrasts_of, fit_group, parts_of, table_of
+from voxlm.analysis.grouplevel import (
+    ask_group,
+    contrasts_of,
+    fit_group,
+    mask_of,
+    parts_of,
+    table_of,
+)
 from voxlm.analysis.ledger import (
     RECORD,
     describe_inputs,
@@ -159,7 +166,7 @@ def do_group(
     keys = {key: None if record is None else record["key"] for key, record in records.items()}
     found = _paths(table, units, records, out)
     frame = table.assign(**found)
-    mask = None if group.mask is None else Path(dataset) / group.mask
+    mask = mask_of(group, dataset)
     what = {"group": plain(group, whole=True), "units": keys, "table": table.to_csv(index=False)}
     if mask is not None:
         what["mask"] = input_file("mask", mask).sha256

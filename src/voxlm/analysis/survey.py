@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from voxlm.analysis.applying import response
-from voxlm.analysis.grouplevel import contrasts_of, participants, rehearse, table_of
+from voxlm.analysis.grouplevel import contrasts_of, mask_of, participants, rehearse, table_of
 from voxlm.analysis.plan import Plan, plan_each
 from voxlm.analysis.units import ERROR, WARNING, Fault, Unit, find_units, sentence
 from voxlm.analysis.varying import with_files
@@ -74,6 +74,7 @@ def survey_groups(model: Model, units: Sequence[Unit], dataset: str | PathLike[s
     for group in model.group:
         place = "group" if len(model.group) == 1 else f"group {group.name}"
         try:
+            mask_of(group, dataset)
             names = contrasts_of(group, kinds)
             rehearse(group, table_of(group, units, names, dataset))
         except VoxlmError as error:
