@@ -33,8 +33,8 @@ randomfields = lazy_loader.load("voxlm.analysis.randomfields", suppress_warning=
 FDR = "fdr"
 #: Options of one estimator that mean nothing to the others.
 OWN = {
-    "lm": ("cov_type", "cluster", "variance_groups", "robust"),
-    "lmer": ("reml", "df"),
+    "lm": ("weights", "cov_type", "cluster", "variance_groups", "robust"),
+    "lmer": ("weights", "reml", "df"),
     "meta": ("method", "knapp_hartung", "variance_groups"),
 }
 
@@ -168,6 +168,8 @@ class Group:
         Width of a Gaussian in mm.
     zeros : {"keep", "missing"}
         As for :class:`voxlm.Maps`.
+    weights : str, optional
+        The column of prior weights, of :func:`voxlm.lm` and :func:`voxlm.lmer`.
     cov_type, cluster, variance_groups, robust
         Options of :func:`voxlm.lm`.
     reml, df
@@ -210,6 +212,7 @@ class Group:
     zeros: str = declared(
         Choice(("keep", "missing")), "What a value of exactly 0 is.", default="keep"
     )
+    weights: str | None = declared(Text(), "Of lm and lmer: a column.", default=None)
     cov_type: str | None = declared(
         Choice(("nonrobust", "HC0", "HC1", "HC2", "HC3")), "Of lm.", default=None
     )

@@ -96,6 +96,10 @@ def group(
             rich_help_panel=Model,
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Of lm, lmer: column of the maps' prior weights.", rich_help_panel=Model),
+    ] = None,
     cov_type: Annotated[
         str | None,
         typer.Option(
@@ -160,7 +164,8 @@ def group(
         page = page_of(report, report_file, out)
         progress = sys.stderr.isatty() and not as_json
         fitting: dict[str, Any] = {
-            "reml": reml, "df": df, "method": method, "variance_groups": variance_groups,
+            "weights": weights, "reml": reml, "df": df, "method": method,
+            "variance_groups": variance_groups,
             "cov_type": cov_type, "cluster": cluster, "robust": robust,
         }  # fmt: skip
         options = correction_options(

@@ -22,8 +22,8 @@ from voxlm.contrasts.hypothesis import hypothesis
 from voxlm.images.atomic import staging
 
 TAKES = {
-    "lm": ("variance_groups", "cov_type", "cluster", "robust"),
-    "lmer": ("reml", "df"),
+    "lm": ("weights", "variance_groups", "cov_type", "cluster", "robust"),
+    "lmer": ("weights", "reml", "df"),
     "meta": ("method", "variance_groups"),
 }
 
