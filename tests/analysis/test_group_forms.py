@@ -297,6 +297,8 @@ def test_weighted_maps_are_permuted():
     fit = fitted("weights")
     found = fit.contrast("time").correct("maxt", n_perm=19, seed=0, alpha=0.1)
     assert np.isfinite(found.p).any()
+    with pytest.raises(DataError, match="only signs"):
+        fit.contrast("time").correct("maxt", n_perm=19, alpha=0.1, permute="shuffle")
 
 
 @pytest.mark.parametrize(

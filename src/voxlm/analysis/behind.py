@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from voxlm.analysis.groupdesign import scaled_design
 from voxlm.analysis.resampling import Resampling, ResidualImages, permute_mixed
@@ -20,7 +23,8 @@ def resampling_of(fit: GroupFit) -> Resampling:
     """Say what corrections may permute, or why they may not."""
     if fit.model == "lmer":
         maps = fit.maps.adjusted(fit.design.offset, fit.root)
-        return permute_mixed(scaled_design(fit.design, fit.root), maps, fit.pieces)
+        found = permute_mixed(scaled_design(fit.design, fit.root), maps, fit.pieces)
+        return replace(found, weighted=fit.root is not None and bool(np.ptp(fit.root) > 0))
     least_squares = fit.options.get("cov_type") in ("nonrobust", "variance_groups")
     plain = least_squares and fit.options.get("weights") is None
     refusal = ""

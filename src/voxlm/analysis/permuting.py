@@ -98,6 +98,11 @@ def permute(
         usual = "shuffle" if ready.crossed else "flip"
         chosen = {"blocks": ready.groups, "exchange": "whole", "permute": "auto", **chosen}
         chosen["permute"] = usual if chosen["permute"] == "auto" else chosen["permute"]
+        if ready.weighted and chosen["permute"] != "flip":
+            raise DataError(
+                "maps of unequal prior weights cannot change places, only signs: permute='flip', "
+                "or leave weights= out"
+            )
     plan = Plan(methods, two_sided=two_sided, variance_groups=ready.variance_groups, **chosen)
     part = partition(ready.X, question.C, question.null)
     n_perm = _check_level(plan, ready.X, part, read_groups(plan, part), alpha)

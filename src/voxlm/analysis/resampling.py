@@ -55,6 +55,8 @@ class Resampling:
         Why there are no such groups; empty where there are.
     variance_groups : ndarray of int, shape (N,), optional
         Groups of maps of unequal variance.
+    weighted : bool
+        Whether the rows were multiplied by the roots of unequal weights.
     """
 
     maps: Maps
@@ -64,6 +66,7 @@ class Resampling:
     groups: NDArray[np.int64] | None = None
     crossed: str = ""
     variance_groups: NDArray[np.int64] | None = None
+    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
