@@ -101,3 +101,17 @@ def test_a_first_fit_loads_no_peer_and_no_bar():
         "nilearn",
     }
     assert not found & {*unwanted, "jinja2", "scipy.stats", "scipy.sparse", "scipy.ndimage"}
+
+
+def test_a_blas_that_loads_after_the_first_blocks_is_held_to_one_thread():
+    code = (
+        "import numpy\n"
+        "from threadpoolctl import threadpool_info\n"
+        "from voxlm.kernels.threads import over_blocks, single_blas\n"
+        "over_blocks(1, 1, print)\n"
+        "import scipy.linalg\n"
+        "with single_blas():\n"
+        "    held = [p['num_threads'] for p in threadpool_info() if p['user_api'] == 'blas']\n"
+        "assert held and set(held) == {1}, held\n"
+    )
+    assert "scipy.linalg" in loaded(code)

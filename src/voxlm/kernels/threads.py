@@ -8,6 +8,7 @@ pools never compete for the same cores.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,8 +43,13 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-@cache
 def _controller() -> ThreadpoolController:
+    return _pools("scipy.linalg" in sys.modules)
+
+
+@cache
+def _pools(_with_scipy: bool) -> ThreadpoolController:
+    """Find the pools of threads; scipy brings one of its own, which may load after numpy's."""
     return ThreadpoolController()
 
 
