@@ -257,3 +257,10 @@ def test_arrays_have_no_map(study: Study):
         vx.plot.stat_map(con)
     with pytest.raises(vx.DataError, match="of a fit ask a contrast"):
         vx.plot.stat_map(3)
+
+
+def test_the_band_says_its_level():
+    events = pd.DataFrame({"onset": [10.0, 40.0], "duration": 4.0, "trial_type": "face"})
+    run = vx.Run(np.random.default_rng(0).normal(100, 1, (40, 5)), events, tr=2.0)
+    drawn = vx.plot.response(vx.lm("y ~ face", run), 0, alpha=0.2, part="series")
+    assert "80 % band" in [text.get_text() for text in drawn.get_legend().get_texts()]
