@@ -12,9 +12,6 @@ from voxlm.analysis.verdict import Verdict
 from voxlm.errors import DataError
 from voxlm.images.space import Volume
 
-# The NIfTI code of a transform into MNI space.
-MNI_CODE = 4
-
 
 def draw(verdict: Verdict, background: Any, n_slices: int) -> Any:
     """Draw a verdict; see :meth:`voxlm.Verdict.plot`."""
@@ -39,7 +36,7 @@ def _slices(
     verdict: Verdict, space: Volume, background: Any, n_slices: int, words: dict[str, Any]
 ) -> Any:
     drawn = verdict.image("stat")
-    if background is None and int(drawn.header["sform_code"]) != MNI_CODE:
+    if background is None and not report.in_mni(drawn):
         background = space.mask_image()
     return report.plot_stat_map(drawn, background, n_slices=n_slices, **words)
 

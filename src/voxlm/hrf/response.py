@@ -92,48 +92,10 @@ class Verbs:
 
 
 @dataclass(frozen=True, slots=True)
-class Shifted(Verbs):
-    """A response that comes later or earlier."""
+class Changed(Verbs):
+    """A response made of another: its functions have that one's names and properties."""
 
     inner: Response
-    seconds: float
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the basis functions."""
-        return self.inner.labels
-
-    @property
-    def orthogonal(self) -> bool:
-        """As for the response itself."""
-        return self.inner.orthogonal
-
-    @property
-    def in_seconds(self) -> bool:
-        """As for the response itself."""
-        return stands_in_seconds(self.inner)
-
-    def lead(self, tr: float, oversampling: int) -> int:
-        """Read ahead by the whole steps of an earlier response."""
-        ahead = max(0, int(np.ceil(-self.seconds * oversampling / tr)))
-        return self.inner.lead(tr, oversampling) + ahead
-
-    def kernels(self, tr: float, oversampling: int) -> tuple[Floats, ...]:
-        """Move each kernel; what falls between two steps is shared by them."""
-        steps = self.seconds * oversampling / tr
-        steps += max(0, int(np.ceil(-steps)))
-        return tuple(delay(kernel, steps) for kernel in self.inner.kernels(tr, oversampling))
-
-    def __str__(self) -> str:
-        return f"{self.inner}.shift({self.seconds:g})"
-
-
-@dataclass(frozen=True, slots=True)
-class Normalized(Verbs):
-    """A response scaled as a whole."""
-
-    inner: Response
-    measure: Measure
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -153,6 +115,34 @@ class Normalized(Verbs):
     def lead(self, tr: float, oversampling: int) -> int:
         """As for the response itself."""
         return self.inner.lead(tr, oversampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted(Changed):
+    """A response that comes later or earlier."""
+
+    seconds: float
+
+    def lead(self, tr: float, oversampling: int) -> int:
+        """Read ahead by the whole steps of an earlier response."""
+        ahead = max(0, int(np.ceil(-self.seconds * oversampling / tr)))
+        return self.inner.lead(tr, oversampling) + ahead
+
+    def kernels(self, tr: float, oversampling: int) -> tuple[Floats, ...]:
+        """Move each kernel; what falls between two steps is shared by them."""
+        steps = self.seconds * oversampling / tr
+        steps += max(0, int(np.ceil(-steps)))
+        return tuple(delay(kernel, steps) for kernel in self.inner.kernels(tr, oversampling))
+
+    def __str__(self) -> str:
+        return f"{self.inner}.shift({self.seconds:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized(Changed):
+    """A response scaled as a whole."""
+
+    measure: Measure
 
     def kernels(self, tr: float, oversampling: int) -> tuple[Floats, ...]:
         """Scale all functions by the one factor that brings the first to one."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxlm.images.opening import Opened
 from voxlm.images.resample import Grid, resample
-from voxlm.images.scans import check_columns
+from voxlm.images.scans import Streamed, check_columns
 from voxlm.images.smoothing import sigma_of
 from voxlm.images.space import Volume
 from voxlm.images.stream import chunks
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ExactScans:
+class ExactScans(Streamed):
     """The voxels of a run on the grid of a mask, resampled and smoothed in float64.
 
     :class:`~voxlm.images.scans.ImageScans` smooths faster, in float32; this is for data whose
@@ -43,26 +43,6 @@ class ExactScans:
     space: Volume
     tr: float | None = None
     fwhm: tuple[float, float, float] | None = None
-
-    @property
-    def n_scans(self) -> int:
-        """Number of scans, T."""
-        return self.source.n_scans
-
-    @property
-    def n_voxels(self) -> int:
-        """Number of voxels in the mask, V."""
-        return self.space.n_voxels
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the blocks."""
-        return np.dtype(np.float64)
-
-    @property
-    def array(self) -> None:
-        """None: images are streamed."""
-        return None
 
     def blocks(self, size: int = 16) -> Iterator[tuple[int, Floats]]:
         """Give ``(start, rows)`` in scan order, rows ``(t, V)``."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,14 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from voxlm.errors import DataError
 from voxlm.images.parts import joined_diffusion
 from voxlm.images.patchopening import Block, OpenedPatches, PatchSpace, columns_of
-from voxlm.images.scans import check_columns, check_finite
+from voxlm.images.scans import Streamed, check_columns, check_finite
 from voxlm.kernels.diffuse import Diffusion, diffuse
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class PatchScans:
+class PatchScans(Streamed):
     """The vertices or grayordinates of a run within a mask, smoothed if asked.
 
     Parameters
@@ -46,26 +45,6 @@ class PatchScans:
     tr: float | None = None
     fwhm: float | None = None
     kept: NDArray[np.bool_] | None = None
-
-    @property
-    def n_scans(self) -> int:
-        """Number of scans, T."""
-        return self.source.n_scans
-
-    @cached_property
-    def n_voxels(self) -> int:
-        """Number of columns, V."""
-        return self.space.n_voxels
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the blocks."""
-        return np.dtype(np.float64)
-
-    @property
-    def array(self) -> None:
-        """None: files are streamed."""
-        return
 
     def blocks(self, size: int = 16) -> Iterator[Block]:
         """Read the run once, a few scans at a time.

@@ -66,8 +66,37 @@ class Scans(Protocol):
         ...
 
 
+class Streamed:
+    """What files of every kind have in common as a source of data."""
+
+    __slots__ = ()
+
+    source: Any
+    space: Any
+
+    @property
+    def n_scans(self) -> int:
+        """Number of scans, T."""
+        return int(self.source.n_scans)
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels in the mask, V."""
+        return int(self.space.n_voxels)
+
+    @property
+    def array(self) -> None:
+        """None: files are streamed."""
+        return
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the blocks."""
+        return np.dtype(np.float64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class ImageScans:
+class ImageScans(Streamed):
     """The voxels of a NIfTI run within a mask, smoothed if asked.
 
     Parameters
@@ -91,16 +120,6 @@ class ImageScans:
     kept: NDArray[np.bool_] | None = None
 
     @property
-    def n_scans(self) -> int:
-        """Number of scans, T."""
-        return self.source.n_scans
-
-    @property
-    def n_voxels(self) -> int:
-        """Number of voxels in the mask, V."""
-        return self.space.n_voxels
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the blocks: float32 when smoothed, raw short integers, else float64."""
         raw = self.source
@@ -109,11 +128,6 @@ class ImageScans:
         if raw.dtype.kind in "iu" and raw.dtype.itemsize <= 2 and (raw.slope, raw.inter) == (1, 0):
             return raw.dtype.newbyteorder("=")
         return np.dtype(np.float64)
-
-    @property
-    def array(self) -> None:
-        """None: images are streamed."""
-        return None
 
     def blocks(self, size: int = 16) -> Iterator[Block]:
         """Read the run once, a few scans at a time.

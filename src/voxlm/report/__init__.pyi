@@ -1,6 +1,6 @@
+from .brain_plots import in_mni as in_mni
 from .brain_plots import plot_mosaic as plot_mosaic
 from .brain_plots import plot_stat_map as plot_stat_map
-from .brain_views import in_mni as in_mni
 from .brain_views import plot_glass as plot_glass
 from .brain_views import plot_ortho as plot_ortho
 from .brain_views import viewer as viewer

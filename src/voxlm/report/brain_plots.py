@@ -128,7 +128,7 @@ def plot_stat_map(
     5
     """
     values = np.asarray(image.dataobj, dtype=np.float64)
-    if background is None and int(image.header["sform_code"]) == MNI_CODE:
+    if background is None and in_mni(image):
         return report.plot_on_template(
             image,
             limit=_limit(values),
@@ -151,6 +151,12 @@ def plot_stat_map(
         signed=signed,
         ax=ax,
     )
+
+
+def in_mni(image: Any) -> bool:
+    """Tell whether an image says that it lies in MNI space."""
+    header = getattr(image, "header", None)
+    return header is not None and "sform_code" in header and int(header["sform_code"]) == MNI_CODE
 
 
 def plot_mosaic(

@@ -17,7 +17,7 @@ from nilearn import plotting
 from nilearn.image import new_img_like
 
 from voxlm.errors import DataError
-from voxlm.report.brain_plots import MNI_CODE
+from voxlm.report.brain_plots import in_mni
 from voxlm.report.canvas import new_figure, owner
 
 #: Drawn where no threshold is given: everything but exact zeros.
@@ -156,12 +156,6 @@ def _peak(image: Any) -> tuple[float, float, float]:
     place = np.unravel_index(int(data.argmax()), data.shape)
     x, y, z = (float(at) for at in (image.affine @ [*place, 1.0])[:3])
     return x, y, z
-
-
-def in_mni(image: Any) -> bool:
-    """Tell whether an image says that it lies in MNI space."""
-    header = getattr(image, "header", None)
-    return header is not None and "sform_code" in header and int(header["sform_code"]) == MNI_CODE
 
 
 def _under(image: Any, background: Any | None) -> dict[str, Any]:
