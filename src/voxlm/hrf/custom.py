@@ -164,6 +164,10 @@ def sampled(values: ArrayLike, step: float, labels: Sequence[str] | None = None)
     labels : sequence of str, optional
         What each function adds to column names; the first adds nothing, the others their number.
 
+    Returns
+    -------
+    Sampled
+
     Raises
     ------
     VoxlmError
@@ -204,6 +208,15 @@ def function(
     label : str, optional
         What it adds to column names; its own name if not given.
 
+    Returns
+    -------
+    Function
+
+    Raises
+    ------
+    VoxlmError
+        A length that is not positive, or beyond 1000 s.
+
     Examples
     --------
     >>> def bump(t):
@@ -230,6 +243,10 @@ def as_response(given: Any) -> Response:
     given : object
         A response; a text such as ``"spm + derivative"`` or ``"boxcar"``; None (no convolution); a
         callable ``f(t)`` of seconds or ``f(t_r, oversampling)`` as nilearn takes; a list of these.
+
+    Returns
+    -------
+    Response
 
     Raises
     ------

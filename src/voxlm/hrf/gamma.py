@@ -114,6 +114,15 @@ def spm(derivative: bool = False, dispersion: bool = False, *, exact: bool = Fal
         True: the function itself, integrated; ``"spm_exact"`` in a formula. False: nilearn's
         samples of it, which start one micro-step late.
 
+    Returns
+    -------
+    DoubleGamma
+
+    References
+    ----------
+    .. [1] Friston KJ et al. (1998). Event-related fMRI: characterizing differential responses.
+       NeuroImage 7:30-40.
+
     Examples
     --------
     >>> spm(derivative=True).labels
@@ -128,7 +137,7 @@ def spm(derivative: bool = False, dispersion: bool = False, *, exact: bool = Fal
 def glover(
     derivative: bool = False, dispersion: bool = False, *, exact: bool = False
 ) -> DoubleGamma:
-    """Return Glover's response (NeuroImage 9:416, 1999).
+    """Return Glover's response.
 
     Parameters
     ----------
@@ -137,6 +146,15 @@ def glover(
     exact : bool
         True: the function itself, integrated; ``"glover_exact"`` in a formula. Its derivative in
         width then has the response's own undershoot. False: nilearn's samples of it.
+
+    Returns
+    -------
+    DoubleGamma
+
+    References
+    ----------
+    .. [1] Glover GH (1999). Deconvolution of impulse response in event-related BOLD fMRI.
+       NeuroImage 9:416-429.
 
     Examples
     --------
@@ -232,7 +250,17 @@ def sample(gamma: DoubleGamma, tr: float, oversampling: int) -> tuple[Floats, ..
 
 
 def named(text: str) -> DoubleGamma:
-    """Return the response a text such as ``"spm + derivative"`` names.
+    """Return the response that a text names.
+
+    Parameters
+    ----------
+    text : str
+        ``"spm"``, ``"glover"``, ``"spm_exact"`` or ``"glover_exact"``, and after a ``+``
+        ``derivative``, ``dispersion`` or both.
+
+    Returns
+    -------
+    DoubleGamma
 
     Raises
     ------
