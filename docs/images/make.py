@@ -7,6 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from nilearn.datasets import load_fsaverage
+from nilearn.surface import SurfaceImage
+
 import voxlm as vx
 from voxlm.cli.answers import answer, picture
 from voxlm.report import plot_correlation, plot_design, plot_truth, save_picture
@@ -57,6 +62,23 @@ def corrections() -> None:
     save_picture(figure, HERE / "corrections-null.png")
 
 
+def surfaces() -> None:
+    """Simulate sixteen maps on fsaverage5 with one region a hemisphere, test them, and draw."""
+    rng = np.random.default_rng(0)
+    mesh = load_fsaverage("fsaverage5")["pial"]
+    maps = {}
+    for side, x in (("left", -40.0), ("right", 40.0)):
+        away = ((mesh.parts[side].coordinates - [x, -52.0, -18.0]) ** 2).sum(axis=1)
+        effect = 2.5 * np.exp(-away / (2 * 9.0**2))
+        maps[side] = (effect + rng.normal(0, 3, (16, effect.size))).astype(np.float32)
+    pairs = [SurfaceImage(mesh, {side: rows[k] for side, rows in maps.items()}) for k in range(16)]
+    table = pd.DataFrame({"effect": pairs})
+    group = vx.lm("~ 1", vx.Maps(table, mesh=mesh, smoothing_fwhm=6.0))
+    figure = group.contrast("Intercept").correct("fdr").plot()
+    figure.savefig(HERE / "surface.png", dpi=80, facecolor="white", metadata={"Software": None})
+
+
 if __name__ == "__main__":
     main()
     corrections()
+    surfaces()
