@@ -173,6 +173,7 @@ def test_null_rate_of_fdr_and_bonferroni_is_the_level():
         ([0.1], "tukey", 0.05, "fdr, fdr_by, bonferroni, holm, none"),
         ([0.1], None, 0.05, "unknown correction None"),
         ([0.1], "fdr", 0.0, "alpha is a level between 0 and 1"),
+        ([0.1], "fdr", "a", "got 'a'"),
         ([0.1], "fdr", 1.0, "got 1.0"),
         ([0.1], "fdr", np.nan, "got nan"),
         ([0.1], "fdr", 5, "got 5"),

@@ -17,6 +17,7 @@ from voxlm.contrasts.hypothesis import Hypothesis
 from voxlm.errors import DataError, VoxlmError, did_you_mean
 from voxlm.images.space import Space
 from voxlm.inference.ari import AllResolution, pari
+from voxlm.inference.decision import check_level
 from voxlm.inference.partition import Partition, partition
 from voxlm.inference.permutation import PermutationTest, check_reach, flip_test, permutation_test
 from voxlm.inference.permute import reduce_data
@@ -158,8 +159,7 @@ def _check_level(
     plan: Plan, X: NDArray[np.float64], part: Partition, groups: Any, alpha: float
 ) -> int:
     """Refuse a level out of reach before anything is permuted; return how many there will be."""
-    if not 0.0 < alpha < 1.0:
-        raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
+    check_level(alpha)
     arranged = arrange_plan(plan, X, part, groups)
     least = (2 if mirrors(plan, arranged, part) else 1) / (1 + arranged.n)
     check_reach(arranged.n, arranged.exhaustive, least, alpha)

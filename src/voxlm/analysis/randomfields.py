@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxlm.errors import DataError, VoxlmError, did_you_mean
-from voxlm.inference.decision import Decision, name_of
+from voxlm.inference.decision import Decision, check_level, name_of
 from voxlm.inference.plan import forming_heights, read_forming
 from voxlm.inference.randomfield import RandomField
 from voxlm.inference.roughness import measure_roughness
@@ -61,8 +61,7 @@ def decide_by_field(
         raise VoxlmError(f"level is 'voxel' or 'cluster', got {level!r}")
     if level == "voxel" and {"forming", "forming_p"} & options.keys():
         raise VoxlmError("forming and forming_p are for level='cluster'")
-    if not 0.0 < alpha < 1.0:
-        raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
+    check_level(alpha)
     field, inside = field_of(contrast, two_sided)
     graph = contrast.space.graph(connectivity)
     size = height_of(contrast, two_sided)

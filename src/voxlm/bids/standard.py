@@ -174,6 +174,16 @@ def edges_of(document: Mapping[str, Any], nodes: Sequence[Node]) -> list[Edge]:
     return found
 
 
+def incoming(node: Node, edges: Sequence[Edge]) -> list[Edge]:
+    """Return the edges that end at a node; one, of another level, for a dataset node."""
+    found = [edge for edge in edges if edge.destination is node]
+    if node.level == "dataset" and len(found) != 1:
+        raise refuse(node, "Edges", f"a dataset node has one source, this one {len(found)}")
+    if found and found[0].source.level == "dataset":
+        raise refuse(node, "Edges", "its source is a dataset node")
+    return found
+
+
 def quoted(name: str) -> str:
     """Write a column's name as a formula and a contrast read it.
 

@@ -17,6 +17,7 @@ from voxlm.bids.standard import (
     Node,
     check_keys,
     edges_of,
+    incoming,
     nodes_of,
     quoted,
     refuse,
@@ -56,7 +57,7 @@ def read_document(document: Mapping[str, Any]) -> dict[str, Any]:
     root = roots[0]
     found: dict[str, Any] = {"name": str(document.get("Name", "")), "data": _input(document)}
     found |= _run(root) | _combining(root, nodes)
-    sources = {node.name: _incoming(node, edges) for node in nodes}
+    sources = {node.name: incoming(node, edges) for node in nodes}
     groups = [
         _group(node, edge, list(found["contrasts"]))
         for node in nodes
@@ -66,15 +67,6 @@ def read_document(document: Mapping[str, Any]) -> dict[str, Any]:
     if groups:
         found["group"] = groups
     return {key: value for key, value in found.items() if value not in ({}, [], "")}
-
-
-def _incoming(node: Node, edges: Sequence[Edge]) -> list[Edge]:
-    found = [edge for edge in edges if edge.destination is node]
-    if node.level == "dataset" and len(found) != 1:
-        raise refuse(node, "Edges", f"a dataset node has one source, this one {len(found)}")
-    if found and found[0].source.level == "dataset":
-        raise refuse(node, "Edges", "its source is a dataset node")
-    return found
 
 
 def _input(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from voxlm.errors import DataError, VoxlmError
+from voxlm.inference.decision import check_level
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.permute import Residuals, permute_shares
 
@@ -384,8 +385,7 @@ def _p_table(data: Residuals) -> tuple[Array, Array]:
 
 
 def _read(p: ArrayLike, alpha: float) -> Array:
-    if not 0.0 < alpha < 1.0:
-        raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
+    check_level(alpha)
     values = np.asarray(p, dtype=np.float64)
     tested = values[~np.isnan(values)]
     if values.ndim != 1 or tested.size == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -138,8 +139,7 @@ def correct(
     1 of 3 voxels significant: p <= 0.0166667 (family-wise error 0.05, Bonferroni over 3 tests)
     """
     chosen = _method(method)
-    if not 0.0 < alpha < 1.0:
-        raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
+    check_level(alpha)
     if isinstance(evidence, StatMap):
         raw = p_of(evidence, two_sided)
     else:
@@ -241,6 +241,20 @@ def _in_units(
         found = tails.f_isf(cut, evidence.df_num, evidence.df)
     values = np.unique(found[~np.isnan(found)])
     return (float(values[0]) if values.size == 1 else found), name
+
+
+def check_level(alpha: object) -> None:
+    """Refuse a level that is not a number between 0 and 1.
+
+    Examples
+    --------
+    >>> check_level(5)
+    Traceback (most recent call last):
+        ...
+    voxlm.errors.VoxlmError: alpha is a level between 0 and 1, for instance 0.05; got 5
+    """
+    if not isinstance(alpha, Real) or not 0.0 < float(alpha) < 1.0:
+        raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
 
 
 def name_of(evidence: StatMap) -> Literal["t", "z", "F"]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxlm.errors import DataError, VoxlmError, did_you_mean
-from voxlm.inference.decision import Decision
+from voxlm.inference.decision import Decision, check_level
 from voxlm.inference.exchange import Arrangements
 from voxlm.inference.maxima import Sample
 from voxlm.inference.measure import Measure, measure_all, spread
@@ -124,8 +124,7 @@ class PermutationTest:
         VoxlmError
             A level that so few permutations cannot reach.
         """
-        if not 0.0 < alpha < 1.0:
-            raise VoxlmError(f"alpha is a level between 0 and 1, for instance 0.05; got {alpha!r}")
+        check_level(alpha)
         found = self.measure(method, forming)
         check_reach(self.n_perm, self.exhaustive, self.least_p, alpha)
         with np.errstate(invalid="ignore"):
