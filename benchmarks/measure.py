@@ -14,6 +14,9 @@ import numpy as np
 # "faster": peer / ours, at least. "within": ours / peer, at most. "under": ours itself, at most.
 Sense = Literal["faster", "within", "under"]
 
+# Threads of BLAS wait awake for a while after the last product: the next to be timed has all cores.
+REST = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -88,6 +91,7 @@ def in_turn(
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    time.sleep(REST)
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result

@@ -72,6 +72,23 @@ def test_images_in_memory(values: np.ndarray, mask: np.ndarray, kind: str, order
     np.testing.assert_array_equal(stacked(scans_of(image, mask), 5), data[mask].T.astype(float))
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["<f4", ">i2", "<f8"])
+def test_one_map_in_memory(values: np.ndarray, mask: np.ndarray, kind: str, order: str) -> None:
+    data = np.array(values[..., 3], dtype=kind, order=order)
+    scans = scans_of(image_of(data), mask)
+    np.testing.assert_array_equal(stacked(scans), [data[mask].astype(float)])
+    some = [4, 0, 4]
+    np.testing.assert_array_equal(scans.read(some), [data[mask][some].astype(float)])
+
+
+def test_voxels_of_a_mask_are_not_the_callers_to_change(mask: np.ndarray) -> None:
+    space = Volume(mask, np.eye(4))
+    with pytest.raises(ValueError, match="read-only"):
+        space.voxels[0] = 1
+    np.testing.assert_array_equal(space.voxels, np.argwhere(mask))
+
+
 def test_a_loaded_image_is_streamed_from_its_file(
     values: np.ndarray, mask: np.ndarray, saved: Save
 ) -> None:

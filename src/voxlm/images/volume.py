@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 CONNECTIVITIES = (6, 18, 26)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """A grid of voxels in the world and a mask on it.
 
@@ -84,15 +85,17 @@ class Volume:
         x, y, z = self.mask.shape
         return x, y, z
 
-    @property
+    @cached_property
     def n_voxels(self) -> int:
         """Number of voxels in the mask, V."""
         return int(np.count_nonzero(self.mask))
 
-    @property
+    @cached_property
     def voxels(self) -> NDArray[np.int64]:
         """Grid indices of the columns, shape ``(V, 3)``."""
-        return np.argwhere(self.mask)
+        found = np.argwhere(self.mask)
+        found.flags.writeable = False  # one array for all who ask
+        return found
 
     @property
     def voxel_sizes(self) -> tuple[float, float, float]:
