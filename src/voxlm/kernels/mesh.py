@@ -68,9 +68,13 @@ def triangle_areas(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
     >>> triangle_areas([[0, 0, 0], [3, 0, 0], [0, 4, 0]], [[0, 1, 2]])
     array([6.])
     """
+    return 0.5 * np.asarray(np.linalg.norm(_across(coordinates, faces), axis=1))
+
+
+def _across(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
+    """Return a normal of each triangle, as long as twice its area, shape ``(F, 3)``."""
     at, of = np.asarray(coordinates, dtype=np.float64), np.asarray(faces, dtype=np.int64)
-    normal = np.cross(at[of[:, 1]] - at[of[:, 0]], at[of[:, 2]] - at[of[:, 0]])
-    return 0.5 * np.asarray(np.linalg.norm(normal, axis=1))
+    return np.cross(at[of[:, 1]] - at[of[:, 0]], at[of[:, 2]] - at[of[:, 0]])
 
 
 def vertex_areas(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
@@ -111,7 +115,7 @@ def vertex_normals(coordinates: ArrayLike, faces: ArrayLike) -> Floats:
     array([0., 0., 1.])
     """
     at, of = np.asarray(coordinates, dtype=np.float64), np.asarray(faces, dtype=np.int64)
-    across = np.cross(at[of[:, 1]] - at[of[:, 0]], at[of[:, 2]] - at[of[:, 0]])
+    across = _across(at, of)
     total = np.stack(
         [np.bincount(of.ravel(), np.repeat(across[:, k], 3), minlength=len(at)) for k in range(3)],
         axis=1,
