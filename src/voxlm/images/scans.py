@@ -182,12 +182,13 @@ class ImageScans(Streamed):
 
     def _stream(self, voxels: NDArray[np.int64], size: int) -> Iterator[Block]:
         data = self.source.data
-        if data is not None and self.n_scans == 1 and self.fwhm is None and data.flags.c_contiguous:
-            # A lone map in memory, z running fastest already: no need to turn all of it round.
-            row = np.empty((1, len(voxels)), dtype=self.dtype)
+        if data is not None and self.fwhm is None and data.flags.c_contiguous:
+            # In memory with scans together: voxels are picked where they lie.
+            series = data.reshape(-1, self.n_scans)
             at = np.ravel_multi_index(tuple(voxels.T), self.source.grid)
-            gather(data.ravel(), at, self.source.slope, self.source.inter, row[0])
-            yield 0, row
+            for start in range(0, self.n_scans, size):
+                picked = series[at, start : start + size].T
+                yield start, np.ascontiguousarray(picked, dtype=self.dtype)
             return
         fetch = _fetcher(self, voxels)
         rows = np.empty((min(size, self.n_scans), len(voxels)), dtype=self.dtype)
